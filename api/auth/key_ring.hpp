@@ -1,0 +1,36 @@
+// From an Authorization header to a caller. Records of keys are read from Redis and remembered for two seconds, so that a
+// revocation works within two seconds on every process.
+#pragma once
+#include "api/auth/api_key.hpp"
+#include "api/auth/caller.hpp"
+#include "common/queue/records.hpp"
+#include "common/redis/connection.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace reprise::api {
+
+class key_ring {
+  public:
+    explicit key_ring(redis::connection& c) : redis_(c) {}
+    // Nothing for every reason there is: absent, malformed, unknown, expired, revoked.
+    boost::asio::awaitable<std::optional<caller>> identify(std::string authorization);
+
+  private:
+    struct remembered {
+        record fields;
+        std::chrono::steady_clock::time_point until;
+    };
+    boost::asio::awaitable<record> look_up(std::string key_id);
+
+    redis::connection& redis_;
+    std::unordered_map<std::string, remembered> cache_;
+};
+
+} // namespace reprise::api

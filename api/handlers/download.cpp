@@ -1,0 +1,97 @@
+// GET /api/artifacts/download?runId&key: the bytes of an artifact, of a step's log, or of a retained input.
+#include "api/handlers/handlers.hpp"
+#include "api/render.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace reprise::api {
+namespace asio = boost::asio;
+namespace {
+
+struct span_of_bytes {
+    std::uint64_t offset, size;
+};
+
+std::optional<std::uint64_t> whole_number(std::string_view s) {
+    std::uint64_t n = 0;
+    const auto r = std::from_chars(s.data(), s.data() + s.size(), n);
+    if (s.empty() || r.ec != std::errc() || r.ptr != s.data() + s.size())
+        return std::nullopt;
+    return n;
+}
+
+// RFC 9110, 14.1.2. Nothing for a range that is not understood (then the whole is sent; several ranges are not
+// understood on purpose: they multiply the work); size 0 for one that cannot be satisfied.
+std::optional<span_of_bytes> read_range(std::string_view header, std::uint64_t size) {
+    if (!header.starts_with("bytes=") || header.find(',') != std::string_view::npos)
+        return std::nullopt;
+    header.remove_prefix(6);
+    const auto dash = header.find('-');
+    if (dash == std::string_view::npos)
+        return std::nullopt;
+    const auto first = whole_number(header.substr(0, dash)), last = whole_number(header.substr(dash + 1));
+    if (!first && dash == 0 && last) {
+        const auto length = std::min(*last, size);
+        return span_of_bytes{size - length, length};
+    }
+    if (!first || (!last && dash + 1 != header.size()) || (last && *last < *first))
+        return std::nullopt;
+    if (*first >= size)
+        return span_of_bytes{0, 0};
+    return span_of_bytes{*first, std::min(last.value_or(size - 1), size - 1) - *first + 1};
+}
+
+std::string file_name(const artifact& a) {
+    auto name = a.key.substr(a.key.rfind('/') + 1);
+    std::ranges::replace_if(
+        name, [](char c) { return c < 0x20 || c == '"' || c == '\\' || c == 0x7f; }, '_');
+    return name;
+}
+
+} // namespace
+
+asio::awaitable<response> download_artifact(const request& req, services& s) {
+    const auto accept = req.header(http::field::accept);
+    const auto run_id = req.query.find("runId"), key = req.query.find("key");
+    if (run_id == req.query.end() || key == req.query.end())
+        co_return error_response({errc::invalid_parameter, "runId and key are needed"}, accept);
+    const auto run = co_await load_run(req.who, run_id->second, s);
+    if (!run)
+        co_return error_response(run.error(), accept); // 404
+
+    const auto all = artifacts_of(*run);
+    const auto found = std::ranges::find(all, key->second, &artifact::key);
+    if (found == all.end())
+        co_return error_response({errc::artifact_not_found, ""}, accept); // 404
+    const auto expires = run->fields.number("expires");
+    if (expires != 0 && expires <= wall_clock())
+        co_return error_response({errc::artifact_expired, "expired at " + rfc3339(expires)}, accept); // 410
+    auto blob = co_await s.blobs.open({req.who.org, found->sha256});
+    if (!blob)
+        co_return error_response({errc::artifact_not_found, "the bytes of this artifact are gone"}, accept);
+
+    response r;
+    r.content_type = found->content_type;
+    const auto whole = blob->size();
+    auto range = read_range(req.header(http::field::range), whole);
+    if (range && range->size == 0) {
+        auto refusal = error_response({errc::range_not_satisfiable, ""}, accept);
+        refusal.with("Content-Range", "bytes */" + std::to_string(whole));
+        co_return refusal;
+    }
+    if (range) {
+        r.status = 206;
+        r.with("Content-Range", "bytes " + std::to_string(range->offset) + "-" +
+                                    std::to_string(range->offset + range->size - 1) + "/" + std::to_string(whole));
+    }
+    // What generators made of a stranger's document: never run or rendered in our origin.
+    r.with("Content-Disposition", "attachment; filename=\"" + file_name(*found) + "\"");
+    r.with("Content-Security-Policy", "sandbox").with("Accept-Ranges", "bytes");
+    r.with("ETag", "\"" + found->sha256 + "\"").with("Cache-Control", "private, max-age=3600");
+    const auto part = range.value_or(span_of_bytes{0, whole});
+    r.blob = blob_body{std::move(*blob), part.offset, part.size};
+    co_return r;
+}
+
+} // namespace reprise::api

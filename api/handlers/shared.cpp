@@ -1,0 +1,119 @@
+// What several handlers do in the same way.
+#include "api/handlers/handlers.hpp"
+#include "api/render.hpp"
+#include "common/crypto/digest.hpp"
+#include "common/json/text_fields.hpp"
+#include "common/json/utf8.hpp"
+#include "common/json/writer.hpp"
+#include "common/queue/keys.hpp"
+#include "common/run/id.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace reprise::api {
+namespace asio = boost::asio;
+
+asio::awaitable<result<run_record>> load_run(const caller& who, std::string id, services& s) {
+    const failure not_found{errc::run_not_found, ""};
+    // An id of another partition belongs to another organisation; it is looked up all the same, in ours.
+    if (!partition_of(id_kind::run, id))
+        co_return not_found;
+    const auto answer = co_await s.redis.call(redis::command::of("HGETALL", keys::run(who.partition, id)));
+    run_record r{std::move(id), record(answer.view())};
+    if (r.fields.empty() || r.org() != who.org)
+        co_return not_found;
+    co_return r;
+}
+
+asio::awaitable<record> load_project(unsigned partition, std::string_view id, services& s) {
+    const auto answer = co_await s.redis.call(redis::command::of("HGETALL", keys::project(partition, id)));
+    co_return record(answer.view());
+}
+
+result<std::string> read_reason(const request& req) {
+    static constexpr std::array<std::string_view, 1> known{"reason"};
+    auto fields = json::read_text_fields(req.body, known);
+    if (!fields)
+        return fields.error();
+    auto& reason = (*fields)["reason"];
+    if (code_points(reason) > 1000)
+        return failure{errc::reason_too_long, ""};
+    if (reason.find('\0') != std::string::npos)
+        return failure{errc::invalid_body, "reason must not contain NUL"};
+    return std::move(reason);
+}
+
+result<idempotency> idempotency_of(const request& req) {
+    const auto count = req.fields.count("Idempotency-Key");
+    if (count == 0)
+        return idempotency{};
+    auto key = req.header("Idempotency-Key");
+    const failure unusable{errc::invalid_idempotency_key, "one value, 1 to 255 visible ASCII characters, quoted or not"};
+    if (count > 1)
+        return unusable;
+    // A structured-field string is quoted; many clients leave the quotes out.
+    if (key.size() >= 2 && key.front() == '"' && key.back() == '"')
+        key = key.substr(1, key.size() - 2);
+    const bool plain = std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+    if (key.empty() || key.size() > 255 || !plain)
+        return unusable;
+
+    sha256 scope, print;
+    scope.update(req.who.org + '\0' + req.who.user + '\0');
+    scope.update(key);
+    print.update(req.path + '\0');
+    print.update(req.body);
+    return idempotency{scope.hex().substr(0, 40), print.hex().substr(0, 40)};
+}
+
+asio::awaitable<result<std::string>> find_replay(const request& req, const idempotency& i, services& s) {
+    if (i.hash.empty())
+        co_return std::string();
+    const auto key = keys::prefix(req.who.partition) + "idem:" + i.hash;
+    const auto seen = co_await s.redis.call(redis::command::of("GET", key));
+    if (seen.is_nil())
+        co_return std::string();
+    const auto text = seen.text();
+    const auto space = text.find(' ');
+    if (text.substr(0, space) != i.fingerprint)
+        co_return failure{errc::idempotency_key_reused, ""};
+    co_return std::string(text.substr(space + 1));
+}
+
+asio::awaitable<response> accepted_response(const request& req, const new_run& n, const accepted_run& a,
+                                            const run_record* source, services& s) {
+    const auto workers = co_await s.workers.look();
+    run_record run;
+    record project;
+    if (a.replayed) {
+        // As it is now, not as it was then.
+        auto found = co_await load_run(req.who, a.run, s);
+        if (!found)
+            co_return error_response(found.error(), req.header(http::field::accept));
+        run = std::move(*found);
+        project = co_await load_project(req.who.partition, run.project(), s);
+    } else {
+        run = record_of(n, a);
+        project = a.project;
+    }
+
+    json::writer w;
+    w.begin_object().raw_member("project", render_project(project));
+    if (source)
+        w.raw_member("sourceRun", render_run(*source, workers.live == 0));
+    w.raw_member("run", render_run(run, workers.live == 0));
+    if (!a.replayed)
+        w.raw_member("capabilities", render_capabilities(a, workers, s.durability));
+    if (!source)
+        w.member("message", "Run accepted.");
+    w.end_object();
+
+    auto r = json_response(202, w.take());
+    r.with("Location", "/api/runs/" + run.id).with("Retry-After", "1");
+    if (a.replayed)
+        r.with("Idempotent-Replayed", "true");
+    co_return r;
+}
+
+} // namespace reprise::api

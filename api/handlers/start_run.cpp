@@ -1,0 +1,182 @@
+// POST /api/reports/start: a run from inputs that come with the request. They become blobs first, pinned and on disk;
+// only then is the run accepted.
+#include "api/handlers/handlers.hpp"
+#include "api/render.hpp"
+#include "common/async/on_pool.hpp"
+#include "common/crypto/digest.hpp"
+#include "common/json/text_fields.hpp"
+#include "common/json/utf8.hpp"
+#include "common/json/writer.hpp"
+#include "common/openapi/read_document.hpp"
+#include "common/run/id.hpp"
+#include "common/run/mode.hpp"
+
+#include <array>
+
+namespace reprise::api {
+namespace asio = boost::asio;
+namespace {
+
+constexpr std::size_t most_input_bytes = 16u << 20;
+constexpr std::chrono::hours pinned_while_putting{1};
+
+struct input {
+    std::string_view name, field, file_field, default_file;
+};
+constexpr std::array<input, 3> inputs{{{"openapi", "openapiText", "openapiFileName", "openapi.yaml"},
+                                       {"config", "configText", "configFileName", "config.yaml"},
+                                       {"oldSdk", "oldSdkText", "oldSdkFileName", "old-sdk.txt"}}};
+
+constexpr std::array<std::string_view, 10> known_fields{
+    "openapiText", "configText",       "oldSdkText",     "mode",            "projectId",
+    "projectName", "openapiFileName",  "configFileName", "oldSdkFileName",  "notes"};
+
+failure invalid(std::string message) {
+    return {errc::invalid_body, std::move(message)};
+}
+
+// Checks what can be checked without reading the document: that is the pipeline's work, and a run tells it better.
+result<json::text_fields> read_order(const request& req) {
+    auto fields = json::read_text_fields(req.body, known_fields);
+    if (!fields)
+        return fields.error();
+    auto& f = *fields;
+    if (f["openapiText"].empty())
+        return invalid("openapiText is missing or empty");
+    if (f["mode"].empty())
+        f["mode"] = "flagship";
+    if (!stored_mode(f["mode"]))
+        return invalid("mode is not one of the known modes");
+    if (needs_config(f["mode"]) && f["configText"].empty())
+        return failure{errc::config_required, "mode " + f["mode"] + " needs configText"};
+    for (const auto& i : inputs) {
+        if (f[std::string(i.field)].size() > most_input_bytes)
+            return failure{errc::body_too_large, std::string(i.field) + " is over 16 MiB"};
+        const auto& file = f[std::string(i.file_field)];
+        if (file.size() > 200 || file.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
+            return invalid(std::string(i.file_field) + " must be a plain file name of at most 200 bytes");
+    }
+    if (code_points(f["projectName"]) > 200 || code_points(f["notes"]) > 4000)
+        return invalid("projectName takes 200 characters, notes 4000");
+    if (!f["projectId"].empty() && !partition_of(id_kind::project, f["projectId"]))
+        return failure{errc::project_not_found, ""};
+    return fields;
+}
+
+struct digested {
+    std::string input_summary; // JSON object
+    std::string title;
+    std::vector<std::pair<std::string, std::string>> blobs; // sha256, bytes
+};
+
+std::string file_name_of(const json::text_fields& f, const input& i, std::string_view text) {
+    const auto given = f.find(i.file_field);
+    if (given != f.end() && !given->second.empty())
+        return given->second;
+    const bool is_json = i.name == "openapi" && text.find_first_not_of(" \t\r\n") != std::string_view::npos &&
+                         text[text.find_first_not_of(" \t\r\n")] == '{';
+    return is_json ? "openapi.json" : std::string(i.default_file);
+}
+
+// Heavy for a large document; runs on the pool.
+digested digest(json::text_fields f) {
+    digested d;
+    json::writer w;
+    w.begin_object();
+    for (const auto& i : inputs) {
+        auto& text = f[std::string(i.field)];
+        if (text.empty())
+            continue;
+        const auto sha = sha256_hex(text);
+        w.key(i.name).begin_object().member("fileName", file_name_of(f, i, text));
+        w.member("bytes", static_cast<std::int64_t>(text.size())).member("sha256", sha).end_object();
+        if (i.name == "openapi") {
+            // Best effort: a document that cannot be read is accepted, and fails in validate_spec with the reason.
+            if (const auto tree = openapi::read_document(text)) {
+                const auto facts = openapi::facts_of(*tree);
+                d.title = utf8_prefix(facts.title, 400);
+                w.key("document").begin_object().optional("title", d.title);
+                w.optional("version", utf8_prefix(facts.version, 100));
+                w.optional("openapi", utf8_prefix(facts.openapi_version, 40));
+                w.member("operations", std::int64_t{facts.operations}).end_object();
+            }
+        }
+        d.blobs.emplace_back(sha, std::move(text));
+    }
+    w.end_object();
+    d.input_summary = w.take();
+    return d;
+}
+
+std::string project_name(const json::text_fields& f, const digested& d) {
+    if (const auto& name = f.at("projectName"); !name.empty())
+        return name;
+    if (!d.title.empty())
+        return d.title;
+    const auto& file = f.at("openapiFileName");
+    return file.empty() ? "Untitled API" : file;
+}
+
+// Pinned before they are written, so that no sweep can drop them in between.
+asio::awaitable<void> retain(const caller& who, digested& d, services& s) {
+    std::vector<std::string> shas;
+    for (const auto& [sha, bytes] : d.blobs)
+        shas.push_back(sha);
+    co_await s.queue.pin(who.partition, who.org, std::move(shas), pinned_while_putting);
+    for (auto& [sha, bytes] : d.blobs)
+        co_await s.blobs.put({who.org, sha}, std::move(bytes));
+}
+
+} // namespace
+
+asio::awaitable<response> start_run(const request& req, services& s) {
+    const auto accept = req.header(http::field::accept);
+    auto order = read_order(req);
+    if (!order)
+        co_return error_response(order.error(), accept); // 400, 413, 404
+
+    const auto idem = idempotency_of(req);
+    if (!idem)
+        co_return error_response(idem.error(), accept); // 400
+    const auto replay = co_await find_replay(req, *idem, s);
+    if (!replay)
+        co_return error_response(replay.error(), accept); // 409
+    if (!replay->empty()) {
+        accepted_run before;
+        before.replayed = true;
+        before.run = *replay;
+        co_return co_await accepted_response(req, {}, before, nullptr, s);
+    }
+
+    new_run n;
+    n.org = req.who.org;
+    n.project = (*order)["projectId"];
+    n.mode = *stored_mode((*order)["mode"]);
+    // A forecast, before bytes are written for nothing: accept decides again.
+    if (const auto refusal = co_await s.queue.would_refuse(req.who.partition, n.org, n.project))
+        co_return error_response(*refusal, accept); // 404, 403, 402
+
+    const auto now = static_cast<std::uint64_t>(wall_clock());
+    n.id = make_id(id_kind::run, req.who.partition, now, random_base32(16));
+    n.new_project = make_id(id_kind::project, req.who.partition, now, random_base32(16));
+    n.doc = document_of(n.org, req.who.user, n.mode, (*order)["notes"]);
+    n.actor = req.who.actor();
+    n.idem = idem->hash;
+    n.fingerprint = idem->fingerprint;
+
+    auto work = [fields = *order]() mutable { return digest(std::move(fields)); };
+    auto d = co_await on_pool(s.pool, std::move(work));
+    n.project_name = project_name(*order, d);
+    n.api_name = d.title;
+    n.inputs = d.input_summary;
+    for (const auto& [sha, bytes] : d.blobs)
+        n.blobs.push_back(sha);
+    co_await retain(req.who, d, s);
+
+    const auto accepted = co_await s.queue.accept(req.who.partition, n);
+    if (!accepted)
+        co_return error_response(accepted.error(), accept); // 404, 403, 402, 503
+    co_return co_await accepted_response(req, n, *accepted, nullptr, s);
+}
+
+} // namespace reprise::api

@@ -1,0 +1,61 @@
+// A request as handlers see it and a response as they make it: no sockets, no Beast beyond its header container.
+#pragma once
+#include "api/auth/caller.hpp"
+#include "common/blob/blob_store.hpp"
+#include "common/error.hpp"
+
+#include <boost/beast/http/fields.hpp>
+#include <boost/beast/http/verb.hpp>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace reprise::api {
+
+namespace http = boost::beast::http;
+
+struct request {
+    http::verb method{};
+    std::string path;                                       // as sent: never decoded, never normalised
+    std::vector<std::string> parameters;                    // what stood in the route's {places}
+    std::map<std::string, std::string, std::less<>> query;  // percent-decoded; the first of equal names
+    http::fields fields;                                    // as they stood before the body
+    std::string body;
+    std::string id;  // of the request, in logs and in X-Request-Id
+    caller who;      // empty on routes without access control
+
+    std::string_view header(http::field f) const { return fields[f]; }
+    std::string_view header(std::string_view name) const { return fields[name]; }
+};
+
+// Part of a blob, streamed from disk.
+struct blob_body {
+    open_blob blob;
+    std::uint64_t offset = 0, size = 0;
+};
+
+struct response {
+    unsigned status = 200;
+    std::vector<std::pair<std::string, std::string>> headers; // beside Content-Type and Content-Length
+    std::string content_type = "application/json";
+    std::string body;
+    std::optional<blob_body> blob; // instead of body
+
+    response& with(std::string name, std::string value) {
+        headers.emplace_back(std::move(name), std::move(value));
+        return *this;
+    }
+};
+
+response json_response(unsigned status, std::string body);
+
+// {"error", "message"?}, or a problem document (RFC 9457) around them when `accept` asks for one.
+response error_response(const failure& f, std::string_view accept = {});
+
+// The query of a target, decoded. Nothing for malformed percent encoding.
+std::optional<std::map<std::string, std::string, std::less<>>> parse_query(std::string_view query);
+
+} // namespace reprise::api

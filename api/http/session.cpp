@@ -1,0 +1,308 @@
+#include "api/http/session.hpp"
+
+#include "api/http/framing.hpp"
+#include "api/http/message.hpp"
+#include "api/routes.hpp"
+#include "common/async/on_pool.hpp"
+#include "common/crypto/digest.hpp"
+#include "common/log.hpp"
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+
+#include <algorithm>
+#include <chrono>
+
+namespace reprise::api {
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+using boost::system::error_code;
+using parser = http::request_parser<http::string_body>;
+
+namespace {
+
+constexpr auto header_deadline = std::chrono::seconds(15); // idle time of a kept-alive connection included
+constexpr auto body_deadline = std::chrono::seconds(30);
+constexpr auto write_deadline = std::chrono::seconds(30); // for each 256 KiB of a download
+constexpr std::size_t header_limit = 16 << 10;
+constexpr std::size_t most_fields = 64;
+constexpr std::size_t download_piece = 256 << 10;
+constexpr std::size_t most_requests = 100'000; // on one connection
+constexpr auto token = asio::use_awaitable;
+
+// What the session has made out of a request before a handler sees it.
+struct outcome {
+    response answer;
+    bool close = false;
+};
+
+outcome refuse(const failure& f, const http::fields& fields, bool close = false) {
+    return {error_response(f, fields[http::field::accept]), close};
+}
+
+failure failure_of(error_code ec) {
+    if (ec == http::error::header_limit || ec == http::error::buffer_overflow)
+        return {errc::headers_too_large, ""};
+    if (ec == http::error::body_limit)
+        return {errc::body_too_large, ""};
+    if (ec == beast::error::timeout)
+        return {errc::request_timeout, ""};
+    if (ec == http::error::bad_method)
+        return {errc::not_implemented, "the method is not known"};
+    return {errc::bad_request, ec.message()};
+}
+
+bool is_json_type(std::string_view type) {
+    const auto semicolon = type.find(';');
+    auto media = type.substr(0, semicolon);
+    while (media.ends_with(' '))
+        media.remove_suffix(1);
+    if (!beast::iequals(media, "application/json"))
+        return false;
+    if (semicolon == std::string_view::npos)
+        return true;
+    auto parameter = type.substr(semicolon + 1);
+    while (parameter.starts_with(' '))
+        parameter.remove_prefix(1);
+    return beast::iequals(parameter, "charset=utf-8") || beast::iequals(parameter, "charset=\"utf-8\"");
+}
+
+class session {
+  public:
+    session(asio::ip::tcp::socket socket, services& s, session_group& group)
+        : stream_(std::move(socket)), services_(s), member_(group, stream_.socket()) {}
+
+    asio::awaitable<void> run() {
+        buffer_.max_size(header_limit + download_piece);
+        for (std::size_t n = 0; n < most_requests && member_.wait_for_request(); ++n)
+            if (!co_await serve_one())
+                break;
+        error_code ignored;
+        stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+    }
+
+  private:
+    // Answers whether the connection goes on.
+    asio::awaitable<bool> serve_one() {
+        parser p;
+        p.header_limit(header_limit);
+        p.body_limit(boost::none); // set by route, before the body is read
+        error_code ec;
+        stream_.expires_after(header_deadline);
+        co_await http::async_read_header(stream_, buffer_, p, asio::redirect_error(token, ec));
+        member_.got_request();
+        if (ec == http::error::end_of_stream || ec == asio::error::operation_aborted || ec == asio::error::connection_reset)
+            co_return false;
+        const auto began = std::chrono::steady_clock::now();
+        request req;
+        req.id = random_base32(16);
+        outcome o;
+        if (ec) {
+            if (ec == beast::error::timeout && !p.got_some())
+                co_return false; // idle, not slow
+            o = refuse(failure_of(ec), p.get(), true);
+        } else {
+            co_await receive(p, req, o);
+        }
+        const bool keep = p.is_header_done() && p.get().keep_alive() && !o.close && p.is_done();
+        co_await write(req, std::move(o.answer), p, keep);
+        log::debug("request", {{"id", req.id},
+                               {"method", std::string(p.get().method_string())},
+                               {"path", req.path},
+                               {"key", req.who.key_id},
+                               {"us", std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(
+                                                         std::chrono::steady_clock::now() - began)
+                                                         .count())}});
+        co_return keep;
+    }
+
+    // From a complete header to an answer. An outage becomes 503 and a bug 500, each for this request alone.
+    asio::awaitable<void> receive(parser& p, request& req, outcome& o) {
+        try {
+            o = co_await admit(p, req);
+        } catch (const outage& e) {
+            log::warn("request_outage", {{"id", req.id}, {"path", req.path}, {"why", e.what()}});
+            o = refuse({e.code(), ""}, p.get());
+        } catch (const std::exception& e) {
+            log::error("request_failed", {{"id", req.id}, {"path", req.path}, {"why", e.what()}});
+            o = refuse({errc::internal_error, "request " + req.id}, p.get());
+        }
+        // What is left of an unread body would be taken for the next request.
+        o.close = o.close || !p.is_done();
+    }
+
+    asio::awaitable<outcome> admit(parser& p, request& req) {
+        const auto& header = p.get();
+        if (std::distance(header.begin(), header.end()) > static_cast<std::ptrdiff_t>(most_fields))
+            co_return refuse({errc::headers_too_large, "more than 64 fields"}, header, true);
+        if (auto f = check_framing(header))
+            co_return refuse(*f, header, true);
+        const std::string_view target = header.target();
+        const auto question = target.find('?');
+        req.method = header.method();
+        req.path = target.substr(0, question);
+
+        auto m = match_route(req.method, req.path);
+        if (!m.found && m.allowed.empty())
+            co_return refuse({errc::not_found, ""}, header);
+        if (!m.found) {
+            auto o = refuse({errc::method_not_allowed, ""}, header);
+            o.answer.with("Allow", m.allowed);
+            co_return o;
+        }
+        const auto& r = *m.found;
+        req.parameters = std::move(m.parameters);
+        req.fields = header.base();
+
+        if (!r.scope.empty()) {
+            auto who = co_await services_.keys.identify(std::string(header[http::field::authorization]));
+            if (!who)
+                co_return refuse({errc::unauthorized, ""}, header); // 401
+            req.who = std::move(*who);
+        }
+        if (auto f = co_await read_body(p, r)) // 413, 415, 400, 408
+            co_return refuse(*f, req.fields, true);
+        if (!r.scope.empty() && !req.who.has(r.scope))
+            co_return refuse({errc::insufficient_scope, "this call needs " + std::string(r.scope)}, req.fields); // 403
+        auto query = parse_query(question == std::string_view::npos ? std::string_view{} : target.substr(question + 1));
+        if (!query)
+            co_return refuse({errc::invalid_parameter, "the query is not well-formed"}, req.fields);
+        req.query = std::move(*query);
+        req.body = std::move(p.get().body());
+        // Not within the braces of an aggregate: gcc 12 would copy it bit by bit.
+        auto answer = co_await r.handle(req, services_);
+        co_return outcome{std::move(answer), false};
+    }
+
+    asio::awaitable<std::optional<failure>> read_body(parser& p, const route& r) {
+        const auto& header = p.get();
+        const bool empty = p.is_done() || (p.content_length() && *p.content_length() == 0);
+        if (!empty && p.content_length() && *p.content_length() > r.body_limit)
+            co_return failure{errc::body_too_large, "this call takes " + std::to_string(r.body_limit) + " bytes"};
+        if (!empty && r.body_limit > 0) {
+            if (header.count(http::field::content_encoding) > 0)
+                co_return failure{errc::unsupported_media_type, "Content-Encoding is not accepted"};
+            if (header.count(http::field::content_type) != 1 || !is_json_type(header[http::field::content_type]))
+                co_return failure{errc::unsupported_media_type, ""};
+        }
+        if (p.is_done())
+            co_return std::nullopt;
+
+        const auto fields_before = std::distance(header.begin(), header.end());
+        p.body_limit(r.body_limit);
+        stream_.expires_after(body_deadline);
+        error_code ec;
+        if (header.count(http::field::expect) > 0) {
+            static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+            co_await asio::async_write(stream_, asio::buffer(go_on), asio::redirect_error(token, ec));
+        }
+        if (!ec)
+            co_await http::async_read(stream_, buffer_, p, asio::redirect_error(token, ec));
+        if (ec)
+            co_return failure_of(ec);
+        if (std::distance(header.begin(), header.end()) != fields_before) // trailers, merged into the header
+            co_return failure{errc::bad_request, "trailers are not accepted"};
+        co_return std::nullopt;
+    }
+
+    template <class Body>
+    void dress(http::response<Body>& out, const request& req, const response& r, bool keep) {
+        out.version(11);
+        out.result(r.status);
+        out.set(http::field::server, "reprise");
+        out.set("X-Request-Id", req.id);
+        out.set("X-Content-Type-Options", "nosniff");
+        if (r.status != 304)
+            out.set(http::field::content_type, r.content_type);
+        for (const auto& [name, value] : r.headers)
+            out.insert(name, value);
+        out.keep_alive(keep);
+    }
+
+    asio::awaitable<void> write(const request& req, response r, const parser& p, bool keep) {
+        const bool head = p.is_header_done() && p.get().method() == http::verb::head;
+        stream_.expires_after(write_deadline);
+        error_code ec;
+        if (r.blob) {
+            co_await write_blob(req, r, head, keep, ec);
+        } else {
+            http::response<http::string_body> out;
+            dress(out, req, r, keep);
+            const auto size = r.body.size();
+            if (!head)
+                out.body() = std::move(r.body);
+            if (r.status != 304)
+                out.content_length(size);
+            http::response_serializer<http::string_body> serializer(out);
+            co_await http::async_write(stream_, serializer, asio::redirect_error(token, ec));
+        }
+        if (ec)
+            throw boost::system::system_error(ec);
+    }
+
+    asio::awaitable<void> write_blob(const request& req, response& r, bool head, bool keep, error_code& ec) {
+        http::response<http::buffer_body> out;
+        dress(out, req, r, keep);
+        out.content_length(r.blob->size);
+        out.body().data = nullptr;
+        out.body().more = !head && r.blob->size > 0;
+        http::response_serializer<http::buffer_body> serializer(out);
+        co_await http::async_write_header(stream_, serializer, asio::redirect_error(token, ec));
+        std::string piece;
+        for (std::uint64_t sent = 0; !ec && !head && sent < r.blob->size; sent += piece.size()) {
+            const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(download_piece, r.blob->size - sent));
+            auto read = [&blob = r.blob->blob, at = r.blob->offset + sent, most] { return blob.read(at, most); };
+            piece = co_await on_pool(services_.pool, std::move(read));
+            if (piece.empty())
+                throw outage(errc::storage_unavailable, "a blob is shorter than it was");
+            stream_.expires_after(write_deadline);
+            co_await asio::async_write(stream_, asio::buffer(piece), asio::redirect_error(token, ec));
+        }
+    }
+
+    beast::tcp_stream stream_;
+    services& services_;
+    session_group::membership member_;
+    beast::flat_buffer buffer_;
+};
+
+} // namespace
+
+session_group::membership::membership(session_group& g, socket& s) : group_(g), socket_(s), next_(g.first_) {
+    if (next_)
+        next_->previous_ = this;
+    g.first_ = this;
+    ++g.size_;
+}
+
+session_group::membership::~membership() {
+    (previous_ ? previous_->next_ : group_.first_) = next_;
+    if (next_)
+        next_->previous_ = previous_;
+    --group_.size_;
+}
+
+bool session_group::membership::wait_for_request() {
+    idle_ = true;
+    return !group_.stopping_;
+}
+
+void session_group::stop() {
+    stopping_ = true;
+    for (auto* m = first_; m; m = m->next_)
+        if (m->idle_) {
+            error_code ignored;
+            m->socket_.cancel(ignored);
+        }
+}
+
+asio::awaitable<void> run_session(asio::ip::tcp::socket socket, services& s, session_group& group) {
+    session one(std::move(socket), s, group);
+    co_await one.run();
+}
+
+} // namespace reprise::api

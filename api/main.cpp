@@ -1,0 +1,76 @@
+// reprise-api: the HTTP front end, and administration. Reads the command line; serve.cpp and admin.cpp do the rest.
+#include "api/admin.hpp"
+#include "api/serve.hpp"
+#include "common/log.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+
+namespace {
+
+using reprise::api::admin_order;
+
+// Flags of each command set the same order; the command that was given says what it is.
+struct commands {
+    CLI::App& app;
+    admin_order& order;
+
+    void add(CLI::App* under, const std::string& name, const std::string& help, admin_order::kind what,
+             const std::function<void(CLI::App&)>& options) {
+        auto* c = under->add_subcommand(name, help);
+        c->callback([this, what] { order.what = what; });
+        options(*c);
+    }
+
+    CLI::App* group(const std::string& name, const std::string& help) {
+        auto* g = app.add_subcommand(name, help);
+        g->require_subcommand(1);
+        return g;
+    }
+};
+
+} // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("Reprise retries runs from their retained inputs. Every setting is also read from the environment.");
+    app.set_version_flag("--version", REPRISE_VERSION);
+    app.require_subcommand(1);
+    app.fallthrough(); // settings may stand before or after the command
+    reprise::api::api_settings settings;
+    settings.add_to(app);
+    admin_order order;
+    commands c{app, order};
+
+    auto* serve = app.add_subcommand("serve", "serve the REST API");
+    auto* keys = c.group("keys", "API keys");
+    c.add(keys, "create", "make a key and print it; it is shown this once", admin_order::kind::keys_create, [&](CLI::App& s) {
+        s.add_option("--org", order.org, "organisation")->required();
+        s.add_option("--scopes", order.scopes, "comma-separated: runs:read,runs:write,ops:read,ops:write")->required();
+        s.add_option("--user", order.user, "user (default: the organisation's name)");
+        s.add_option("--expires-in-days", order.expires_in_days, "days until it expires (default: never)");
+    });
+    c.add(keys, "list", "list keys, never their secrets", admin_order::kind::keys_list,
+          [&](CLI::App& s) { s.add_flag("--json", order.json, "one JSON object a line"); });
+    c.add(keys, "revoke", "make a key useless", admin_order::kind::keys_revoke,
+          [&](CLI::App& s) { s.add_option("key-id", order.id, "the 12 characters after rp_")->required(); });
+    auto* orgs = c.group("orgs", "organisations");
+    c.add(orgs, "set", "set plan and quota", admin_order::kind::orgs_set, [&](CLI::App& s) {
+        s.add_option("org", order.org, "organisation")->required();
+        s.add_option("--runs-per-month", order.runs_per_month, "a number, or unlimited");
+        s.add_option("--plan", order.plan, "active or inactive");
+    });
+    auto* projects = c.group("projects", "projects");
+    c.add(projects, "archive", "refuse new runs of a project", admin_order::kind::projects_archive,
+          [&](CLI::App& s) { s.add_option("project-id", order.id, "project")->required(); });
+
+    CLI11_PARSE(app, argc, argv);
+    try {
+        settings.validate();
+        reprise::log::configure(settings.common.log_level, "api");
+    } catch (const std::invalid_argument& e) {
+        std::cerr << "reprise-api: " << e.what() << "\n";
+        return 78; // EX_CONFIG
+    }
+    return serve->parsed() ? reprise::api::serve(settings) : reprise::api::administrate(settings, order);
+}

@@ -1,0 +1,194 @@
+#include "api/render.hpp"
+
+#include "common/json/document.hpp"
+#include "common/json/writer.hpp"
+#include "common/queue/keys.hpp"
+
+#include <boost/algorithm/string/predicate.hpp>
+
+#include <array>
+
+namespace reprise::api {
+namespace {
+
+constexpr std::array<std::string_view, 3> input_names{"openapi", "config", "oldSdk"};
+
+std::string input_content_type(std::string_view file_name) {
+    if (boost::algorithm::iends_with(file_name, ".json"))
+        return "application/json";
+    if (boost::algorithm::iends_with(file_name, ".yaml") || boost::algorithm::iends_with(file_name, ".yml"))
+        return "application/yaml";
+    return "application/octet-stream";
+}
+
+void write_time(json::writer& w, std::string_view key, unix_ms t) {
+    if (t != 0)
+        w.member(key, rfc3339(t));
+}
+
+void write_steps(json::writer& w, const run_record& r) {
+    w.key("steps").begin_array();
+    std::size_t index = 0;
+    while (const auto s = r.step(index)) {
+        w.begin_object().splice(s->facts);
+        write_time(w, "startedAt", s->started);
+        write_time(w, "completedAt", s->ended);
+        w.end_object();
+        ++index;
+    }
+    // Steps of the plan that have not begun, so that a watcher knows what is ahead.
+    if (const auto plan = r.fields.text("plan"); !plan.empty() && !is_terminal(r.status())) {
+        const auto tree = json::parse(plan);
+        const auto* names = tree ? json::find(*tree, "steps") : nullptr;
+        if (names && names->IsArray())
+            for (; index < names->Size(); ++index)
+                w.begin_object()
+                    .member("name", json::text_at((*names)[static_cast<unsigned>(index)], "name"))
+                    .member("status", "pending")
+                    .end_object();
+    }
+    w.end_array();
+}
+
+void write_lineage(json::writer& w, const run_record& r) {
+    const auto source = r.fields.text("source");
+    if (source.empty())
+        return;
+    w.key("lineage").begin_object().member("retryOf", source).member("rootRun", r.fields.text("root"));
+    w.member("retryNumber", r.fields.number("nth")).optional("reason", r.fields.text("reason")).end_object();
+}
+
+void write_artifact(json::writer& w, const run_record& r, const artifact& a) {
+    w.begin_object().member("key", a.key).member("bytes", a.bytes).member("sha256", a.sha256);
+    w.member("contentType", a.content_type);
+    w.member("href", "/api/artifacts/download?runId=" + r.id + "&key=" + a.key).end_object();
+}
+
+void write_manifest(json::writer& w, const run_record& r) {
+    const auto expires = r.fields.number("expires");
+    const auto ended = r.fields.number("ended");
+    w.key("artifactManifest").begin_object().member("version", std::int64_t{1}).member("runId", r.id);
+    w.member("organizationId", r.org()).member("projectId", r.project());
+    if (const auto quality = r.fields.text("quality"); !quality.empty())
+        w.raw_member("quality", quality);
+    w.key("artifacts").begin_array();
+    for (const auto& a : artifacts_of(r))
+        write_artifact(w, r, a);
+    w.end_array();
+    write_time(w, "expiresAt", expires != 0 ? expires : r.fields.number("keptUntil"));
+    write_time(w, "updatedAt", ended != 0 ? ended : r.fields.number("created"));
+    w.end_object();
+}
+
+std::string_view verdict_of(const run_record& r, bool no_worker) {
+    if (r.status() == run_status::queued)
+        return no_worker ? "needs_worker" : "queued";
+    if (r.status() == run_status::running)
+        return {};
+    return r.fields.text("verdict");
+}
+
+} // namespace
+
+std::string render_run(const run_record& r, bool no_worker) {
+    json::writer w;
+    w.begin_object().member("id", r.id).member("projectId", r.project()).member("status", name_of(r.status()));
+    w.splice(r.fields.text("doc"));
+    w.optional("verdict", verdict_of(r, no_worker));
+    w.member("createdAt", rfc3339(r.fields.number("created")));
+    write_time(w, "completedAt", r.fields.number("ended"));
+    write_steps(w, r);
+    w.key("inputSummary").begin_object().splice(r.fields.text("inputs"));
+    write_lineage(w, r);
+    w.end_object();
+    w.optional("currentStep", r.fields.text("current"));
+    write_manifest(w, r);
+    w.end_object();
+    return w.take();
+}
+
+std::string render_project(const record& p) {
+    json::writer w;
+    w.begin_object().member("id", p.text("id")).member("name", p.text("name"));
+    w.optional("apiName", p.text("apiName")).optional("mode", p.text("mode")).optional("status", p.text("status"));
+    w.member("createdAt", rfc3339(p.number("created")));
+    write_time(w, "updatedAt", p.number("updated"));
+    w.member("runCount", p.number("runs")).end_object();
+    return w.take();
+}
+
+std::string render_capabilities(const accepted_run& a, const fleet_facts& f, const std::string& durability) {
+    json::writer w;
+    w.begin_object().member("queued", a.queued).member("oldestQueuedSeconds", (a.now - a.oldest_queued) / 1000);
+    w.key("workers").begin_object().member("live", f.live).member("slots", f.slots).member("busy", f.busy).end_object();
+    w.key("canStart").boolean(f.slots > f.busy && a.queued <= f.slots - f.busy);
+    w.member("inputsRetainedUntil", rfc3339(a.kept_until)).member("durability", durability);
+    w.key("quota").begin_object();
+    if (a.limit)
+        w.member("limit", *a.limit);
+    w.member("used", a.used).member("resetsAt", rfc3339(end_of_month(a.month))).end_object().end_object();
+    return w.take();
+}
+
+run_record record_of(const new_run& n, const accepted_run& a) {
+    run_record r{n.id, {}};
+    const auto set = [&](std::string_view field, std::string value) { r.fields.set(field, std::move(value)); };
+    set("status", "queued");
+    set("seq", "1");
+    set("epoch", "0");
+    set("org", n.org);
+    set("project", std::string(a.project.text("id")));
+    set("mode", n.mode);
+    set("doc", n.doc);
+    set("inputs", n.inputs);
+    set("created", std::to_string(a.now));
+    set("keptUntil", std::to_string(a.kept_until));
+    set("source", n.source);
+    set("root", a.root);
+    set("nth", std::to_string(a.nth));
+    set("reason", n.reason);
+    return r;
+}
+
+std::string document_of(std::string_view org, std::string_view user, std::string_view mode, std::string_view notes) {
+    json::writer w;
+    w.begin_object().member("orgId", org).member("createdByUserId", user).member("mode", mode).optional("notes", notes);
+    w.end_object();
+    return w.take();
+}
+
+std::string notes_of(const run_record& r) {
+    const auto tree = json::parse(r.fields.text("doc"));
+    return tree ? std::string(json::text_at(*tree, "notes")) : std::string();
+}
+
+std::vector<retained_input> inputs_of(const run_record& r) {
+    std::vector<retained_input> out;
+    const auto tree = json::parse(r.fields.text("inputs"));
+    if (!tree)
+        return out;
+    for (const auto name : input_names)
+        if (const auto* one = json::find(*tree, name))
+            out.push_back({std::string(name), std::string(json::text_at(*one, "sha256")),
+                           std::string(json::text_at(*one, "fileName")), json::number_at(*one, "bytes")});
+    return out;
+}
+
+std::vector<artifact> artifacts_of(const run_record& r) {
+    std::vector<artifact> out;
+    for (const auto& i : inputs_of(r))
+        out.push_back({"input." + i.name, i.sha256, input_content_type(i.file_name), i.bytes});
+    for (std::size_t n = 0; const auto step = r.step(n); ++n) {
+        if (step->artifacts.empty())
+            continue;
+        const auto tree = json::parse(step->artifacts);
+        if (!tree || !tree->IsArray())
+            continue;
+        for (const auto& a : tree->GetArray())
+            out.push_back({std::string(json::text_at(a, "key")), std::string(json::text_at(a, "sha256")),
+                           std::string(json::text_at(a, "contentType")), json::number_at(a, "bytes")});
+    }
+    return out;
+}
+
+} // namespace reprise::api

@@ -1,0 +1,37 @@
+// Runs and projects as JSON, exactly as the contract names their fields. Pure.
+#pragma once
+#include "api/fleet.hpp"
+#include "common/queue/run_queue.hpp"
+
+#include <string>
+
+namespace reprise::api {
+
+// `no_worker`: a queued run reads as needs_worker when nobody is there to take it.
+std::string render_run(const run_record& r, bool no_worker);
+std::string render_project(const record& p);
+std::string render_capabilities(const accepted_run& a, const fleet_facts& f, const std::string& durability);
+
+// The record of a run that was accepted just now, as Redis holds it.
+run_record record_of(const new_run& n, const accepted_run& a);
+
+// The facts of a run that never change, as they are stored.
+std::string document_of(std::string_view org, std::string_view user, std::string_view mode, std::string_view notes);
+std::string notes_of(const run_record& r);
+
+// A file of the manifest.
+struct artifact {
+    std::string key, sha256, content_type;
+    std::int64_t bytes = 0;
+};
+std::vector<artifact> artifacts_of(const run_record& r); // retained inputs first
+
+// The inputs as the input summary names them.
+struct retained_input {
+    std::string name; // openapi, config, oldSdk
+    std::string sha256, file_name;
+    std::int64_t bytes = 0;
+};
+std::vector<retained_input> inputs_of(const run_record& r);
+
+} // namespace reprise::api

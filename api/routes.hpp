@@ -1,0 +1,32 @@
+// Which path leads to which handler, and what a caller must be allowed.
+#pragma once
+#include "api/handlers/handlers.hpp"
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace reprise::api {
+
+struct route {
+    http::verb method;
+    std::string_view path;  // segments in braces match any one segment
+    std::string_view scope; // empty: open to all
+    std::size_t body_limit; // bytes; 0: a body is not looked at
+    handled (*handle)(const request&, services&);
+};
+
+std::span<const route> all_routes();
+
+struct match {
+    const route* found = nullptr;        // null: see `allowed`
+    std::vector<std::string> parameters;
+    std::string allowed;                 // methods of this path, for Allow; empty if there is no such path
+};
+
+// `path` as sent. Segments are compared byte by byte: nothing is decoded or normalised.
+match match_route(http::verb method, std::string_view path);
+
+} // namespace reprise::api

@@ -1,0 +1,27 @@
+// What handlers use. One set per serving thread: nothing here is shared between threads but the pool and the flags.
+#pragma once
+#include "api/auth/key_ring.hpp"
+#include "api/fleet.hpp"
+#include "common/blob/blob_store.hpp"
+#include "common/queue/run_queue.hpp"
+
+#include <boost/asio/thread_pool.hpp>
+
+#include <atomic>
+#include <string>
+
+namespace reprise::api {
+
+struct services {
+    redis::connection& redis;
+    run_queue& queue;
+    blob_store& blobs;
+    key_ring& keys;
+    fleet& workers;
+    boost::asio::thread_pool& pool;        // for what blocks or computes
+    const std::string& store_id;           // of the blob store that Redis knows
+    const std::string& durability;         // required
+    const std::atomic<bool>& draining;
+};
+
+} // namespace reprise::api

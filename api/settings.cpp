@@ -1,0 +1,55 @@
+#include "api/settings.hpp"
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/ip/address.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <stdexcept>
+#include <thread>
+
+namespace reprise::api {
+
+void api_settings::add_to(CLI::App& app) {
+    threads = std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
+    add_setting(app, "--listen", listen, "REPRISE_LISTEN", "address:port to serve on; port 0 takes a free one");
+    add_setting(app, "--threads", threads, "REPRISE_THREADS", "threads that serve");
+    add_setting(app, "--max-connections", most_connections, "REPRISE_MAX_CONNECTIONS", "connections served at once");
+    add_setting(app, "--drain", drain_s, "REPRISE_DRAIN", "seconds that requests in hand may take after TERM");
+    add_setting(app, "--durability", durability, "REPRISE_DURABILITY",
+                "what Redis must promise: always, everysec or none (appendfsync)");
+    common.add_to(app);
+}
+
+void api_settings::validate() const {
+    common.validate();
+    boost::system::error_code bad;
+    boost::asio::ip::make_address(host(), bad);
+    if (bad)
+        throw std::invalid_argument("REPRISE_LISTEN must be address:port, such as 127.0.0.1:8080 or [::1]:8080");
+    port();
+    if (threads < 1 || threads > 64)
+        throw std::invalid_argument("REPRISE_THREADS must be 1 to 64");
+    if (most_connections < 1)
+        throw std::invalid_argument("REPRISE_MAX_CONNECTIONS must be at least 1");
+    if (durability != "always" && durability != "everysec" && durability != "none")
+        throw std::invalid_argument("REPRISE_DURABILITY must be always, everysec or none");
+}
+
+std::string api_settings::host() const {
+    auto h = listen.substr(0, listen.rfind(':'));
+    if (h.starts_with('[') && h.ends_with(']'))
+        h = h.substr(1, h.size() - 2);
+    return h;
+}
+
+unsigned short api_settings::port() const {
+    const auto text = std::string_view(listen).substr(std::min(listen.size(), listen.rfind(':') + 1));
+    unsigned short n = 0;
+    const auto r = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (text.empty() || r.ec != std::errc() || r.ptr != text.data() + text.size())
+        throw std::invalid_argument("REPRISE_LISTEN must end in a port, 0 to 65535");
+    return n;
+}
+
+} // namespace reprise::api

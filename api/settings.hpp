@@ -1,0 +1,22 @@
+#pragma once
+#include "common/settings.hpp"
+
+#include <string>
+
+namespace reprise::api {
+
+struct api_settings {
+    common_settings common;
+    std::string listen = "127.0.0.1:8080";
+    unsigned threads = 2;
+    unsigned most_connections = 4096;
+    unsigned drain_s = 10;
+    std::string durability = "always"; // what Redis must be set to for this process to be ready
+
+    void add_to(CLI::App& app);
+    void validate() const; // throws std::invalid_argument that names the setting
+    std::string host() const;
+    unsigned short port() const;
+};
+
+} // namespace reprise::api

@@ -1,0 +1,260 @@
+#include "common/blob/blob_store.hpp"
+
+#include "common/async/on_pool.hpp"
+#include "common/crypto/digest.hpp"
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace reprise {
+namespace asio = boost::asio;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view marker_name = ".reprise-store";
+constexpr auto longest_lock_wait = std::chrono::seconds(5);
+
+[[noreturn]] void disk_failed(const char* what, const fs::path& where) {
+    throw outage(errc::storage_unavailable, std::string(what) + " " + where.filename().string() + ": " + std::strerror(errno));
+}
+
+struct descriptor {
+    int fd;
+    explicit descriptor(int f) : fd(f) {}
+    ~descriptor() {
+        if (fd >= 0)
+            ::close(fd);
+    }
+    descriptor(const descriptor&) = delete;
+    descriptor& operator=(const descriptor&) = delete;
+};
+
+void write_all(int fd, std::string_view bytes, const fs::path& where) {
+    while (!bytes.empty()) {
+        const auto n = ::write(fd, bytes.data(), bytes.size());
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            disk_failed("cannot write", where);
+        bytes.remove_prefix(static_cast<std::size_t>(n));
+    }
+}
+
+void make_directories(const fs::path& dir) {
+    std::error_code ec;
+    fs::create_directories(dir, ec);
+    if (ec)
+        throw outage(errc::storage_unavailable, "cannot make " + dir.filename().string() + ": " + ec.message());
+}
+
+void sync_directory(const fs::path& dir) {
+    const descriptor d(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (d.fd < 0 || ::fsync(d.fd) != 0)
+        disk_failed("cannot sync", dir);
+}
+
+// An fsync that failed is final for the file (the kernel may have dropped the dirty pages): it is removed, never retried.
+void write_durably(const fs::path& target, const std::function<void(int)>& fill) {
+    const auto temporary = target.parent_path() / (".tmp-" + random_base32(16));
+    descriptor d(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640));
+    if (d.fd < 0)
+        disk_failed("cannot make", temporary);
+    try {
+        fill(d.fd);
+        if (::fsync(d.fd) != 0)
+            disk_failed("cannot sync", temporary);
+        if (::rename(temporary.c_str(), target.c_str()) != 0)
+            disk_failed("cannot rename", temporary);
+    } catch (...) {
+        ::unlink(temporary.c_str());
+        throw;
+    }
+    sync_directory(target.parent_path());
+}
+
+std::optional<std::uint64_t> regular_size(const fs::path& p) {
+    struct stat s {};
+    if (::lstat(p.c_str(), &s) != 0) {
+        if (errno == ENOENT || errno == ENOTDIR)
+            return std::nullopt;
+        disk_failed("cannot look at", p);
+    }
+    if (!S_ISREG(s.st_mode))
+        return std::nullopt;
+    return static_cast<std::uint64_t>(s.st_size);
+}
+
+// Reads a file that must be small; nothing if it is absent.
+std::optional<std::string> read_small(const fs::path& p) {
+    const descriptor d(::open(p.c_str(), O_RDONLY | O_CLOEXEC));
+    if (d.fd < 0) {
+        if (errno == ENOENT || errno == ENOTDIR)
+            return std::nullopt;
+        disk_failed("cannot open", p);
+    }
+    std::string s(256, '\0');
+    const auto n = ::read(d.fd, s.data(), s.size());
+    if (n < 0)
+        disk_failed("cannot read", p);
+    s.resize(static_cast<std::size_t>(n));
+    return s;
+}
+
+} // namespace
+
+open_blob::open_blob(open_blob&& other) noexcept : fd_(std::exchange(other.fd_, -1)), size_(other.size_) {}
+
+open_blob& open_blob::operator=(open_blob&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    size_ = other.size_;
+    return *this;
+}
+
+open_blob::~open_blob() {
+    if (fd_ >= 0)
+        ::close(fd_);
+}
+
+std::string open_blob::read(std::uint64_t offset, std::size_t most) const {
+    std::string out(most, '\0');
+    std::size_t have = 0;
+    while (have < most) {
+        const auto n = ::pread(fd_, out.data() + have, most - have, static_cast<off_t>(offset + have));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            disk_failed("cannot read", "blob");
+        if (n == 0)
+            break;
+        have += static_cast<std::size_t>(n);
+    }
+    out.resize(have);
+    return out;
+}
+
+blob_store::blob_store(fs::path root, asio::thread_pool& pool) : root_(std::move(root)), pool_(pool) {}
+
+fs::path blob_store::directory(const blob_id& b) const {
+    return root_ / b.org / b.sha256.substr(0, 2);
+}
+
+asio::awaitable<std::string> blob_store::identify(std::string new_id, bool may_create) {
+    auto work = [root = root_, new_id = std::move(new_id), may_create]() -> std::string {
+        const auto marker = root / marker_name;
+        if (auto id = read_small(marker))
+            return *id;
+        if (!may_create)
+            throw outage(errc::storage_unavailable, "the blob store has no marker file: is its volume mounted?");
+        make_directories(root);
+        write_durably(marker, [&](int fd) { write_all(fd, new_id, marker); });
+        return new_id;
+    };
+    co_return co_await on_pool(pool_, std::move(work));
+}
+
+asio::awaitable<void> blob_store::check(std::string id) {
+    const auto found = co_await identify({}, false);
+    if (found != id)
+        throw outage(errc::storage_unavailable, "the blob store is not the one that Redis knows");
+}
+
+asio::awaitable<std::optional<std::uint64_t>> blob_store::find(blob_id b) {
+    auto work = [path = directory(b) / b.sha256] { return regular_size(path); };
+    co_return co_await on_pool(pool_, std::move(work));
+}
+
+asio::awaitable<std::optional<open_blob>> blob_store::open(blob_id b) {
+    auto work = [path = directory(b) / b.sha256]() -> std::optional<open_blob> {
+        // NONBLOCK: a FIFO in a blob's place must not hang the pool.
+        const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (fd < 0) {
+            if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
+                return std::nullopt;
+            disk_failed("cannot open", path);
+        }
+        struct stat s {};
+        if (::fstat(fd, &s) != 0 || !S_ISREG(s.st_mode)) {
+            ::close(fd);
+            return std::nullopt;
+        }
+        return open_blob(fd, static_cast<std::uint64_t>(s.st_size));
+    };
+    co_return co_await on_pool(pool_, std::move(work));
+}
+
+// Waits on a timer, not in flock: pool threads that wait for a lock whose holder needs a pool thread would wait for ever.
+asio::awaitable<int> blob_store::lock(const blob_id& b) {
+    const auto dir = directory(b);
+    asio::steady_timer pause(co_await asio::this_coro::executor);
+    const auto give_up = std::chrono::steady_clock::now() + longest_lock_wait;
+    for (auto wait = std::chrono::milliseconds(1);; wait = std::min(wait * 2, std::chrono::milliseconds(50))) {
+        auto attempt = [dir]() -> int {
+            make_directories(dir);
+            descriptor d(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+            if (d.fd < 0)
+                disk_failed("cannot open", dir);
+            if (::flock(d.fd, LOCK_EX | LOCK_NB) == 0)
+                return std::exchange(d.fd, -1);
+            if (errno != EWOULDBLOCK && errno != EINTR)
+                disk_failed("cannot lock", dir);
+            return -1;
+        };
+        const int fd = co_await on_pool(pool_, std::move(attempt));
+        if (fd >= 0)
+            co_return fd;
+        if (std::chrono::steady_clock::now() > give_up)
+            throw outage(errc::storage_unavailable, "a directory of the blob store stays locked");
+        pause.expires_after(wait);
+        co_await pause.async_wait(asio::use_awaitable);
+    }
+}
+
+asio::awaitable<void> blob_store::put(blob_id b, std::string bytes) {
+    const descriptor held(co_await lock(b));
+    auto work = [path = directory(b) / b.sha256, bytes = std::move(bytes)] {
+        if (regular_size(path) != bytes.size())
+            write_durably(path, [&](int fd) { write_all(fd, bytes, path); });
+    };
+    co_await on_pool(pool_, std::move(work));
+}
+
+asio::awaitable<void> blob_store::put_file(blob_id b, fs::path file) {
+    const descriptor held(co_await lock(b));
+    auto work = [path = directory(b) / b.sha256, file = std::move(file)] {
+        const auto size = regular_size(file);
+        if (!size)
+            throw outage(errc::storage_unavailable, "the file to be stored is gone");
+        if (regular_size(path) == size)
+            return;
+        const open_blob from(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW), *size);
+        write_durably(path, [&](int fd) {
+            constexpr std::size_t piece = 1 << 20;
+            for (std::uint64_t at = 0; at < *size; at += piece)
+                write_all(fd, from.read(at, piece), path);
+        });
+    };
+    co_await on_pool(pool_, std::move(work));
+}
+
+asio::awaitable<bool> blob_store::drop(blob_id b, std::function<asio::awaitable<bool>()> due) {
+    const descriptor held(co_await lock(b));
+    if (!co_await due())
+        co_return false;
+    auto work = [path = directory(b) / b.sha256] {
+        if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+            disk_failed("cannot remove", path);
+    };
+    co_await on_pool(pool_, std::move(work));
+    co_return true;
+}
+
+} // namespace reprise

@@ -1,0 +1,75 @@
+// Content-addressed blobs on disk: <root>/<org>/<aa>/<sha256>, each written once, whole, and never changed.
+//
+// A blob exists for others only under its final name: it is written to a temporary file beside it, synced, renamed, and
+// the directory synced. What may be dropped and when is decided in Redis (`retained`); the order that keeps a put and a
+// drop from crossing is: a put pins in Redis first and then takes the lock; a drop takes the lock, asks Redis, unlinks.
+//
+// Disk work runs on the pool that is passed in. Expected absence is a value; anything else that is wrong with the disk
+// (EIO, EACCES, a volume that is not mounted) throws outage(storage_unavailable).
+#pragma once
+#include "common/error.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace reprise {
+
+struct blob_id {
+    // A constructor, because gcc 12 copies aggregates made within a co_await expression bit by bit.
+    blob_id(std::string o, std::string sha) : org(std::move(o)), sha256(std::move(sha)) {}
+    std::string org;
+    std::string sha256;
+};
+
+// An open blob, read at any offset. Stays readable when it is dropped meanwhile.
+class open_blob {
+  public:
+    open_blob() = default;
+    open_blob(int fd, std::uint64_t size) : fd_(fd), size_(size) {}
+    open_blob(open_blob&& other) noexcept;
+    open_blob& operator=(open_blob&& other) noexcept;
+    ~open_blob();
+
+    std::uint64_t size() const { return size_; }
+    // Blocking: call it on a pool. Fewer bytes than asked for only at the end; throws outage.
+    std::string read(std::uint64_t offset, std::size_t most) const;
+
+  private:
+    int fd_ = -1;
+    std::uint64_t size_ = 0;
+};
+
+class blob_store {
+  public:
+    // `pool` must outlive the store. `org` names in ids must have passed is_org_name (common/run/org.hpp).
+    blob_store(std::filesystem::path root, boost::asio::thread_pool& pool);
+
+    // The id in the store's marker file; makes root and marker with `new_id` if the marker is missing and that is allowed.
+    boost::asio::awaitable<std::string> identify(std::string new_id, bool may_create);
+    // Throws outage unless the marker says `id`: the volume is mounted and can be read.
+    boost::asio::awaitable<void> check(std::string id);
+
+    // Size of a whole regular file, or nothing: absent, or something else stands in its place.
+    boost::asio::awaitable<std::optional<std::uint64_t>> find(blob_id b);
+    boost::asio::awaitable<std::optional<open_blob>> open(blob_id b);
+    // The caller has pinned the blob. Writes nothing if it is there with the right size already.
+    boost::asio::awaitable<void> put(blob_id b, std::string bytes);
+    boost::asio::awaitable<void> put_file(blob_id b, std::filesystem::path file);
+    // Unlinks the blob if `due` says so, which is asked under the lock.
+    boost::asio::awaitable<bool> drop(blob_id b, std::function<boost::asio::awaitable<bool>()> due);
+
+  private:
+    boost::asio::awaitable<int> lock(const blob_id& b);
+    std::filesystem::path directory(const blob_id& b) const;
+    std::filesystem::path root_;
+    boost::asio::thread_pool& pool_;
+};
+
+} // namespace reprise

@@ -1,0 +1,77 @@
+#include "common/crypto/digest.hpp"
+
+#include "common/run/id.hpp"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace reprise {
+namespace {
+
+EVP_MD_CTX* ctx(void* p) {
+    return static_cast<EVP_MD_CTX*>(p);
+}
+
+} // namespace
+
+sha256::sha256() : context_(EVP_MD_CTX_new()) {
+    if (!context_ || EVP_DigestInit_ex(ctx(context_), EVP_sha256(), nullptr) != 1)
+        throw std::runtime_error("SHA-256 is not available");
+}
+
+sha256::~sha256() {
+    EVP_MD_CTX_free(ctx(context_));
+}
+
+void sha256::update(std::string_view bytes) {
+    if (EVP_DigestUpdate(ctx(context_), bytes.data(), bytes.size()) != 1)
+        throw std::runtime_error("SHA-256 failed");
+}
+
+std::string sha256::hex() {
+    std::array<unsigned char, 32> raw{};
+    unsigned size = 0;
+    if (EVP_DigestFinal_ex(ctx(context_), raw.data(), &size) != 1)
+        throw std::runtime_error("SHA-256 failed");
+    static constexpr char digits[] = "0123456789abcdef";
+    std::string out;
+    out.reserve(raw.size() * 2);
+    for (unsigned char b : raw) {
+        out += digits[b >> 4];
+        out += digits[b & 15];
+    }
+    return out;
+}
+
+std::string sha256_hex(std::string_view bytes) {
+    sha256 d;
+    d.update(bytes);
+    return d.hex();
+}
+
+bool is_sha256_hex(std::string_view s) {
+    return s.size() == 64 && std::ranges::all_of(s, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+void fill_random(void* out, std::size_t size) {
+    if (RAND_bytes(static_cast<unsigned char*>(out), static_cast<int>(size)) != 1)
+        throw std::runtime_error("no random numbers");
+}
+
+std::string random_base32(std::size_t characters) {
+    std::string out(characters, '\0');
+    fill_random(out.data(), out.size());
+    for (char& c : out)
+        c = base32_alphabet[static_cast<unsigned char>(c) & 31];
+    return out;
+}
+
+bool equal_in_constant_time(std::string_view a, std::string_view b) {
+    return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+} // namespace reprise

@@ -1,0 +1,86 @@
+#include "common/log.hpp"
+
+#include "common/json/utf8.hpp"
+#include "common/json/writer.hpp"
+#include "common/time.hpp"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <stdexcept>
+
+namespace reprise::log {
+namespace {
+
+constexpr std::size_t longest_value = 2048;
+
+struct sink {
+    std::shared_ptr<spdlog::logger> out = spdlog::stderr_logger_mt("reprise");
+    std::string process = "reprise";
+    bool json = ::isatty(STDERR_FILENO) == 0;
+    std::atomic<level> least = level::info;
+
+    sink() {
+        out->set_pattern("%v");
+        out->set_level(spdlog::level::trace);
+        out->flush_on(spdlog::level::trace);
+    }
+};
+
+sink& the_sink() {
+    static sink s;
+    return s;
+}
+
+constexpr std::string_view names[] = {"debug", "info", "warn", "error"};
+
+std::string as_json(const sink& s, level l, std::string_view event, std::initializer_list<field> fields) {
+    json::writer w;
+    w.begin_object()
+        .member("time", rfc3339(wall_clock()))
+        .member("level", names[static_cast<int>(l)])
+        .member("process", s.process)
+        .member("event", event);
+    for (const auto& f : fields)
+        w.member(f.key, utf8_prefix(f.value, longest_value));
+    w.end_object();
+    return w.take();
+}
+
+std::string as_text(level l, std::string_view event, std::initializer_list<field> fields) {
+    std::string line = rfc3339(wall_clock()).substr(11, 12);
+    line.append(" ").append(names[static_cast<int>(l)]).append(" ").append(event);
+    for (const auto& f : fields) {
+        line.append("  ").append(f.key).append("=");
+        // Control characters are escaped: what callers send must not drive a terminal.
+        for (const char c : utf8_prefix(f.value, longest_value))
+            if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+                line += '?';
+            else
+                line += c;
+    }
+    return line;
+}
+
+} // namespace
+
+void configure(std::string_view level_name, std::string_view process) {
+    for (std::size_t i = 0; i < std::size(names); ++i)
+        if (names[i] == level_name) {
+            the_sink().least = static_cast<level>(i);
+            the_sink().process = process;
+            return;
+        }
+    throw std::invalid_argument("the log level is debug, info, warn or error");
+}
+
+void write(level l, std::string_view event, std::initializer_list<field> fields) {
+    auto& s = the_sink();
+    if (l < s.least.load(std::memory_order_relaxed))
+        return;
+    s.out->log(spdlog::level::info, s.json ? as_json(s, l, event, fields) : as_text(l, event, fields));
+}
+
+} // namespace reprise::log

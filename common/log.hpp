@@ -1,0 +1,27 @@
+// One line per event: a name and fields. JSON when standard error is not a terminal, else text; by spdlog.
+#pragma once
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace reprise::log {
+
+struct field {
+    std::string_view key;
+    std::string value; // escaped when written; at most 2 KiB of it are kept
+};
+
+enum class level { debug, info, warn, error };
+
+// "debug", "info", "warn", "error"; throws std::invalid_argument otherwise. Called once, before any thread starts.
+void configure(std::string_view level_name, std::string_view process);
+
+void write(level l, std::string_view event, std::initializer_list<field> fields);
+
+inline void debug(std::string_view event, std::initializer_list<field> f = {}) { write(level::debug, event, f); }
+inline void info(std::string_view event, std::initializer_list<field> f = {}) { write(level::info, event, f); }
+inline void warn(std::string_view event, std::initializer_list<field> f = {}) { write(level::warn, event, f); }
+inline void error(std::string_view event, std::initializer_list<field> f = {}) { write(level::error, event, f); }
+
+} // namespace reprise::log

@@ -1,0 +1,69 @@
+-- Set-up, blobs, and what operators change.
+
+-- init: 1 schema  2... streams. Makes the streams and their groups, at 0 and never at `$`: a ticket that is read twice
+-- is harmless, one that is not read is lost.  Answers {'ok'} or {'refused', 'schema_mismatch', schema found}.
+local function init(keys, a)
+  local p = keys[1]
+  local found = redis.call('HGET', p .. 'stats', 'schema')
+  if found and found ~= a[1] then return { 'refused', 'schema_mismatch', found } end
+  redis.call('HSETNX', p .. 'stats', 'schema', a[1])
+  for i = 2, #a do
+    for _, group in ipairs({ GROUP, BELL }) do
+      local made = redis.pcall('XGROUP', 'CREATE', p .. 'queue:' .. a[i], group, '0', 'MKSTREAM')
+      if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then return redis.error_reply(made.err) end
+    end
+  end
+  return { 'ok' }
+end
+
+-- pin: 1 org  2 hold ms  3 blobs. Before a blob is written: from now on nobody may drop it.
+local function pin(keys, a)
+  hold(keys[1], a[1], a[3], clock() + tonumber(a[2]))
+  return { 'ok' }
+end
+
+-- drop_if_due: 1 org  2 sha. Answers {'drop'} if nothing retains the blob any longer (its entry is gone with this
+-- call, so that no accept can count on it), else {'keep', until}.
+local function drop_if_due(keys, a)
+  local p, member = keys[1], a[1] .. '/' .. a[2]
+  local till = redis.call('ZSCORE', p .. 'retained', member)
+  if till and tonumber(till) > clock() then return { 'keep', till } end
+  redis.call('ZREM', p .. 'retained', member)
+  return { 'drop' }
+end
+
+-- org_set: 1 org  2 plan or empty  3 runs per month, 'unlimited', or empty. Makes the organisation if it is new.
+local function org_set(keys, a)
+  local key = keys[1] .. 'org:' .. a[1]
+  redis.call('HSET', key, 'schema', SCHEMA)
+  redis.call('HSETNX', key, 'plan', 'active')
+  if a[2] ~= '' then redis.call('HSET', key, 'plan', a[2]) end
+  if a[3] == 'unlimited' then
+    redis.call('HDEL', key, 'limit')
+  elseif a[3] ~= '' then
+    redis.call('HSET', key, 'limit', a[3])
+  end
+  return { 'ok', redis.call('HGETALL', key) }
+end
+
+-- project_archive: 1 project. Answers {'ok'} or {'refused', 'project_not_found'}.
+local function project_archive(keys, a)
+  local key = keys[1] .. 'project:' .. a[1]
+  if redis.call('EXISTS', key) == 0 then return { 'refused', 'project_not_found', '' } end
+  redis.call('HSET', key, 'status', 'archived', 'updated', clock())
+  return { 'ok' }
+end
+
+-- ready: a write in one round trip, so that a Redis which only reads (a replica, out of memory, disk full) is not ready.
+local function ready(keys)
+  local now = clock()
+  redis.call('SET', keys[1] .. 'probe', now, 'PX', 60000)
+  return { 'ok', now }
+end
+
+register('init', init)
+register('pin', pin)
+register('drop_if_due', drop_if_due, { 'allow-oom' })
+register('org_set', org_set)
+register('project_archive', project_archive)
+register('ready', ready)

@@ -1,0 +1,49 @@
+// Runs and projects as they stand in Redis: hashes, read whole. Values; nothing refers back to Redis.
+#pragma once
+#include "common/redis/reply.hpp"
+#include "common/run/lifecycle.hpp"
+#include "common/time.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace reprise {
+
+// The fields of a hash. Few enough for a linear search.
+class record {
+  public:
+    record() = default;
+    explicit record(redis::reply_view hgetall); // flat: field, value, field, value ...
+
+    bool empty() const { return fields_.empty(); }
+    std::string_view text(std::string_view field) const; // empty if absent
+    std::int64_t number(std::string_view field) const;   // 0 if absent or empty
+    void set(std::string_view field, std::string value);
+
+  private:
+    std::vector<std::pair<std::string, std::string>> fields_;
+};
+
+struct step_record {
+    std::string_view facts;     // JSON object: name, status, attempt, error ...
+    std::string_view artifacts; // JSON array, or empty
+    unix_ms started = 0, ended = 0;
+};
+
+struct run_record {
+    std::string id;
+    record fields; // see functions/accept.lua for those that an accepted run has
+
+    run_status status() const;
+    std::string_view org() const { return fields.text("org"); }
+    std::string_view project() const { return fields.text("project"); }
+    std::int64_t seq() const { return fields.number("seq"); }
+    std::int64_t epoch() const { return fields.number("epoch"); }
+    // Views into `fields`. Nothing for a step that has not begun.
+    std::optional<step_record> step(std::size_t index) const;
+};
+
+} // namespace reprise

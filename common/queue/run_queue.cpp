@@ -1,0 +1,204 @@
+#include "common/queue/run_queue.hpp"
+
+#include "common/queue/keys.hpp"
+#include "common/run/id.hpp"
+
+#include <fmt/ranges.h>
+
+namespace reprise {
+namespace asio = boost::asio;
+
+namespace {
+
+using words = std::vector<std::string>;
+
+constexpr std::chrono::milliseconds idem_kept = std::chrono::hours(24);
+constexpr const char* sweep_most = "100"; // per kind and call
+
+// Functions and not braces: gcc 12 cannot keep an initializer list in a coroutine's frame.
+template <class... Text>
+void add(words& to, Text&&... text) {
+    (to.emplace_back(std::forward<Text>(text)), ...);
+}
+
+template <class... Text>
+words list(Text&&... text) {
+    words w;
+    w.reserve(sizeof...(text));
+    add(w, std::forward<Text>(text)...);
+    return w;
+}
+
+std::string ms(std::chrono::milliseconds d) {
+    return std::to_string(d.count());
+}
+
+failure refusal(const redis::reply& r) {
+    return {errc_of(r[1].text()), std::string(r[2].text())};
+}
+
+unsigned partition_of_run(const claim_ticket& t) {
+    return partition_of(id_kind::run, t.run).value();
+}
+
+words holder(const claim_ticket& t) {
+    return list(t.run, std::to_string(t.epoch), t.token, t.worker);
+}
+
+void append(words& to, const std::vector<step_change>& changes) {
+    for (const auto& c : changes) {
+        add(to, std::to_string(c.index), c.ended ? "end" : "begin", c.status, c.facts, c.artifacts,
+                             fmt::format("{}", fmt::join(c.blobs, " ")));
+    }
+}
+
+write_outcome outcome_of(const redis::reply& r) {
+    if (r[0].text() == "ok")
+        return write_outcome::done;
+    if (r[0].text() == "stale")
+        return write_outcome::stale;
+    throw redis::unexpected_reply("a function answered " + std::string(r[0].text()));
+}
+
+std::vector<lost_run> lost_of(const redis::reply& r) {
+    std::vector<lost_run> lost;
+    for (std::size_t i = 2; i < r.size(); ++i)
+        lost.push_back({std::string(r[i][0].text()), std::string(r[i][1].text()), r[i][2].number()});
+    return lost;
+}
+
+} // namespace
+
+asio::awaitable<result<accepted_run>> run_queue::accept(unsigned partition, const new_run& n) {
+    auto args = list(n.id, n.org, n.project, n.project_name, n.new_project, n.api_name, n.mode, keys::default_stream, n.doc,
+                     n.inputs, fmt::format("{}", fmt::join(n.blobs, " ")), n.source, n.reason, n.actor,
+                     ms(limits_.hold()), std::to_string(limits_.most_queued), n.idem, n.fingerprint, ms(idem_kept));
+    const auto r = co_await f_.call("accept", partition, std::move(args));
+    if (r[0].text() == "refused")
+        co_return refusal(r);
+    accepted_run a;
+    if (r[0].text() == "replayed") {
+        a.replayed = true;
+        a.run = r[1].text();
+        co_return a;
+    }
+    a.run = n.id;
+    a.now = r[1].number();
+    a.kept_until = r[2].number();
+    a.queued = r[3].number();
+    a.oldest_queued = r[4].number();
+    if (!r[5].text().empty())
+        a.limit = r[5].number();
+    a.used = r[6].number();
+    a.month = r[7].number();
+    a.root = r[8].text();
+    a.nth = r[9].number();
+    a.project = record(r[10]);
+    co_return a;
+}
+
+asio::awaitable<std::optional<failure>> run_queue::would_refuse(unsigned partition, std::string org, std::string project) {
+    auto args = list(std::move(org), std::move(project));
+    const auto r = co_await f_.read("forecast", partition, std::move(args));
+    if (r[0].text() == "refused")
+        co_return refusal(r);
+    co_return std::nullopt;
+}
+
+asio::awaitable<result<void>> run_queue::cancel(unsigned partition, std::string run, std::string org, std::string token,
+                                                std::string actor, std::string reason) {
+    const auto r = co_await f_.call("cancel", partition,
+                                    list(std::move(run), std::move(org), std::move(token), std::move(actor),
+                                          std::move(reason), ms(limits_.retention)));
+    if (r[0].text() == "refused")
+        co_return refusal(r);
+    co_return result<void>();
+}
+
+asio::awaitable<claim_result> run_queue::claim(unsigned partition, std::string worker, std::string token, std::size_t most,
+                                               bool repeated) {
+    const auto r = co_await f_.call("claim", partition,
+                                    list(worker, token, std::to_string(most), ms(limits_.lease), repeated ? "1" : "0",
+                                          std::string(keys::again_stream), std::string(keys::default_stream)));
+    claim_result c;
+    c.now = r[1].number();
+    c.looked_at_tickets = r[2].number() > 0;
+    for (std::size_t i = 3; i < r.size(); ++i) {
+        claimed_run claimed{{std::string(r[i][0].text()), 0, token, worker}, {std::string(r[i][0].text()), record(r[i][1])}};
+        claimed.ticket.epoch = claimed.run.epoch();
+        c.runs.push_back(std::move(claimed));
+    }
+    co_return c;
+}
+
+asio::awaitable<std::vector<lost_run>> run_queue::beat(unsigned partition, std::string worker,
+                                                       const std::vector<claim_ticket>& held) {
+    auto args = list(std::move(worker), ms(limits_.lease));
+    for (const auto& t : held)
+        add(args, t.run, std::to_string(t.epoch), t.token);
+    co_return lost_of(co_await f_.call("beat", partition, std::move(args)));
+}
+
+asio::awaitable<std::vector<lost_run>> run_queue::check(unsigned partition, const std::vector<claim_ticket>& held) {
+    words args;
+    for (const auto& t : held)
+        add(args, t.run, std::to_string(t.epoch));
+    co_return lost_of(co_await f_.read("held", partition, std::move(args)));
+}
+
+asio::awaitable<write_outcome> run_queue::step(const claim_ticket& t, std::string plan, std::string current,
+                                               const std::vector<step_change>& changes) {
+    auto args = holder(t);
+    add(args, std::move(plan), std::move(current), ms(limits_.hold()));
+    append(args, changes);
+    co_return outcome_of(co_await f_.call("step", partition_of_run(t), std::move(args)));
+}
+
+asio::awaitable<write_outcome> run_queue::finish(const claim_ticket& t, run_status status, std::string verdict,
+                                                 std::string quality, std::string error, std::string failed_step,
+                                                 const std::vector<step_change>& changes) {
+    auto args = holder(t);
+    add(args, std::string(name_of(status)), std::move(verdict), std::move(quality), std::move(error),
+                             ms(limits_.retention), std::move(failed_step));
+    append(args, changes);
+    co_return outcome_of(co_await f_.call("finish", partition_of_run(t), std::move(args)));
+}
+
+asio::awaitable<write_outcome> run_queue::release(const claim_ticket& t, std::chrono::milliseconds delay,
+                                                  std::string cause, const std::vector<step_change>& changes) {
+    auto args = holder(t);
+    add(args, ms(delay), std::move(cause));
+    append(args, changes);
+    co_return outcome_of(co_await f_.call("release", partition_of_run(t), std::move(args)));
+}
+
+asio::awaitable<write_outcome> run_queue::block(const claim_ticket& t, std::string tool,
+                                                const std::vector<step_change>& changes) {
+    auto args = holder(t);
+    args.push_back(std::move(tool));
+    append(args, changes);
+    co_return outcome_of(co_await f_.call("block", partition_of_run(t), std::move(args)));
+}
+
+asio::awaitable<void> run_queue::sweep(unsigned partition, std::string actor, std::string tools) {
+    co_await f_.call("sweep", partition,
+                     list(std::move(actor), sweep_most, std::to_string(limits_.poison_after), ms(limits_.retention),
+                           ms(limits_.queue_ttl), std::move(tools), std::string(keys::again_stream),
+                           std::string(keys::default_stream)));
+}
+
+asio::awaitable<void> run_queue::pin(unsigned partition, std::string org, std::vector<std::string> blobs,
+                                     std::chrono::milliseconds hold) {
+    co_await f_.call("pin", partition, list(std::move(org), ms(hold), fmt::format("{}", fmt::join(blobs, " "))));
+}
+
+asio::awaitable<bool> run_queue::drop_if_due(unsigned partition, std::string org, std::string blob) {
+    const auto r = co_await f_.call("drop_if_due", partition, list(std::move(org), std::move(blob)));
+    co_return r[0].text() == "drop";
+}
+
+asio::awaitable<void> run_queue::ready(unsigned partition) {
+    co_await f_.call("ready", partition, {});
+}
+
+} // namespace reprise

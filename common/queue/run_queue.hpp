@@ -1,0 +1,123 @@
+// The queue as both processes see it: one method per function of the library, typed. Everything here throws
+// redis::unavailable when Redis cannot serve; answers that depend on state are values.
+#pragma once
+#include "common/error.hpp"
+#include "common/queue/function_library.hpp"
+#include "common/queue/records.hpp"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace reprise {
+
+// How long things are kept and how much is let in. The same for all processes of a deployment.
+struct queue_limits {
+    std::chrono::milliseconds lease{15'000};
+    std::chrono::milliseconds queue_ttl = std::chrono::hours(24);
+    std::chrono::milliseconds run_deadline = std::chrono::hours(1);
+    std::chrono::milliseconds retention = std::chrono::hours(24 * 30); // of inputs and artifacts, after the end
+    std::int64_t most_queued = 250'000;
+    int poison_after = 3; // lost leases
+
+    // From accept, and from each commit of artifacts: longer than any run can take.
+    std::chrono::milliseconds hold() const { return queue_ttl + run_deadline + std::chrono::hours(1); }
+};
+
+struct new_run {
+    std::string id, org, project, project_name, new_project, api_name; // project, or name and an id for a new one
+    std::string mode, doc, inputs;                                     // doc, inputs: JSON objects
+    std::vector<std::string> blobs;                                    // SHA-256 of the inputs
+    std::string source, reason;                                        // of a retry; empty for a start
+    std::string actor;
+    std::string idem, fingerprint; // of an Idempotency-Key, or empty
+};
+
+struct accepted_run {
+    bool replayed = false;
+    std::string run; // the first run, for a replay; the rest is empty then
+    unix_ms now = 0, kept_until = 0, oldest_queued = 0;
+    std::int64_t queued = 0, used = 0, month = 0, nth = 0;
+    std::optional<std::int64_t> limit;
+    std::string root;
+    record project;
+};
+
+// What holds a run: every write of a worker carries it, and is refused when it is stale.
+struct claim_ticket {
+    std::string run;
+    std::int64_t epoch = 0;
+    std::string token, worker;
+};
+
+struct claimed_run {
+    claim_ticket ticket;
+    run_record run;
+};
+
+struct claim_result {
+    unix_ms now = 0;
+    bool looked_at_tickets = false; // some were examined; with no run among them, it is worth asking again
+    std::vector<claimed_run> runs;
+};
+
+struct step_change {
+    std::size_t index = 0;
+    bool ended = false;
+    std::string status;    // running, completed, failed, skipped
+    std::string facts;     // JSON object
+    std::string artifacts; // JSON array; empty if none
+    std::vector<std::string> blobs;
+};
+
+struct lost_run {
+    std::string run, status;
+    std::int64_t epoch = 0;
+};
+
+enum class write_outcome { done, stale };
+
+class run_queue {
+  public:
+    run_queue(functions& f, queue_limits limits) : f_(f), limits_(limits) {}
+
+    // --- callers ---
+    boost::asio::awaitable<result<accepted_run>> accept(unsigned partition, const new_run& r);
+    // What accept would refuse for the organisation and (unless empty) the project, looked up without changing anything.
+    boost::asio::awaitable<std::optional<failure>> would_refuse(unsigned partition, std::string org, std::string project);
+    boost::asio::awaitable<result<void>> cancel(unsigned partition, std::string run, std::string org, std::string token,
+                                                std::string actor, std::string reason);
+
+    // --- workers ---
+    boost::asio::awaitable<claim_result> claim(unsigned partition, std::string worker, std::string token, std::size_t most,
+                                               bool repeated);
+    boost::asio::awaitable<std::vector<lost_run>> beat(unsigned partition, std::string worker,
+                                                       const std::vector<claim_ticket>& held);
+    boost::asio::awaitable<std::vector<lost_run>> check(unsigned partition, const std::vector<claim_ticket>& held);
+    boost::asio::awaitable<write_outcome> step(const claim_ticket& t, std::string plan, std::string current,
+                                               const std::vector<step_change>& changes);
+    boost::asio::awaitable<write_outcome> finish(const claim_ticket& t, run_status status, std::string verdict,
+                                                 std::string quality, std::string error, std::string failed_step,
+                                                 const std::vector<step_change>& changes);
+    boost::asio::awaitable<write_outcome> release(const claim_ticket& t, std::chrono::milliseconds delay, std::string cause,
+                                                  const std::vector<step_change>& changes);
+    boost::asio::awaitable<write_outcome> block(const claim_ticket& t, std::string tool,
+                                                const std::vector<step_change>& changes);
+
+    // --- anyone ---
+    boost::asio::awaitable<void> sweep(unsigned partition, std::string actor, std::string tools);
+    boost::asio::awaitable<void> pin(unsigned partition, std::string org, std::vector<std::string> blobs,
+                                     std::chrono::milliseconds hold);
+    boost::asio::awaitable<bool> drop_if_due(unsigned partition, std::string org, std::string blob); // true: unlink it
+    boost::asio::awaitable<void> ready(unsigned partition);
+
+    const queue_limits& limits() const { return limits_; }
+    functions& library() { return f_; }
+
+  private:
+    functions& f_;
+    queue_limits limits_;
+};
+
+} // namespace reprise

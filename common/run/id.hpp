@@ -1,0 +1,23 @@
+// Ids of runs and projects: `run_` or `prj_`, two characters for the partition, 26 for a ULID. Whoever holds an id can
+// find the partition; ids of one millisecond sort by chance, of different ones by time. Pure: randomness is passed in.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace reprise {
+
+// Crockford's base 32 in lower case: no i, l, o, u.
+inline constexpr std::string_view base32_alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
+inline constexpr unsigned max_partitions = 1024;
+
+enum class id_kind { run, project };
+
+// `random` must have at least 16 characters of base32; 16 are used.
+std::string make_id(id_kind kind, unsigned partition, std::uint64_t unix_ms, std::string_view random);
+
+// The partition of a well-formed id, or nothing. Case matters: there is one spelling of an id.
+std::optional<unsigned> partition_of(id_kind kind, std::string_view id);
+
+} // namespace reprise

@@ -1,0 +1,43 @@
+// The settings that both programs share. Flag > environment > default; CLI11 reads them and prints --help.
+#pragma once
+#include "common/queue/run_queue.hpp"
+#include "common/redis/connection.hpp"
+
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace reprise {
+
+struct common_settings {
+    std::string redis_url = "redis://127.0.0.1:6379";
+    std::string redis_user;
+    std::string redis_password_file;
+    std::string blobs = "file:///var/lib/reprise/blobs";
+    std::string log_level = "info";
+    unsigned partitions = 1;
+    int redis_timeout_ms = 2000;
+    int lease_ms = 15'000;
+    int beat_ms = 5'000;
+    int sweep_ms = 1'000;
+    int queue_ttl_s = 24 * 3600;
+    int run_deadline_s = 3600;
+    int retention_s = 30 * 24 * 3600;
+    std::int64_t most_queued = 250'000;
+
+    void add_to(CLI::App& app);
+    // Throws std::invalid_argument that names the setting. Call after parsing, before anything starts.
+    void validate() const;
+
+    redis::options redis_options(std::string name) const; // throws like validate
+    queue_limits limits() const;
+    std::string blob_root() const; // path of `blobs`
+};
+
+// `help` is the flag's text; the environment's name is added to it.
+template <class T>
+void add_setting(CLI::App& app, const std::string& flag, T& where, const std::string& environment, const std::string& help);
+
+} // namespace reprise

@@ -1,0 +1,310 @@
+#include "worker/process_run.hpp"
+
+#include "common/crypto/digest.hpp"
+#include "common/json/document.hpp"
+#include "common/json/writer.hpp"
+#include "common/json/utf8.hpp"
+#include "common/log.hpp"
+#include "common/run/id.hpp"
+#include "common/run/verdict.hpp"
+#include "worker/backoff.hpp"
+#include "worker/command/command.hpp"
+#include "worker/steps/step.hpp"
+
+#include "common/async/on_pool.hpp"
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <fstream>
+
+namespace reprise::worker {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::chrono::hours pinned_while_putting{1};
+constexpr auto pause_between_tries = std::chrono::milliseconds(200);
+constexpr auto after_outage = std::chrono::seconds(5);
+
+class run_process {
+  public:
+    run_process(claimed_run claimed, std::shared_ptr<held_run> held, work_deps& deps)
+        : run_(std::move(claimed.run)), mode_(run_.fields.text("mode")), held_(std::move(held)), deps_(deps),
+          plan_(deps.plans.of_mode(mode_)), space_(deps.work_dir, {held_->ticket, run_}, deps.blobs, deps.pool) {}
+
+    asio::awaitable<void> work() {
+        for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
+            const auto& rule = plan_.steps[i];
+            if (already_done(i, rule))
+                continue;
+            if (held_->hand_back) {
+                co_await hand_back("drain");
+                co_return;
+            }
+            if (co_await begin(i, rule) == write_outcome::stale)
+                co_return;
+            step_context context{rule, space_, *held_, mode_, deps_.plans.tools()};
+            auto outcome = co_await perform(context);
+            if (!co_await settle(i, rule, outcome))
+                co_return;
+        }
+        co_await finish_well();
+    }
+
+    asio::awaitable<void> hand_back_after(std::chrono::milliseconds delay, std::string cause) {
+        const auto& t = held_->ticket;
+        auto call = [&] { return deps_.queue.release(t, delay, cause, pending_); };
+        co_await insist(call);
+    }
+
+    asio::awaitable<void> fail(errc code, std::string step) {
+        const auto& t = held_->ticket;
+        auto call = [&] {
+            return deps_.queue.finish(t, run_status::failed, "failed", "", std::string(code_of(code)), step, pending_);
+        };
+        co_await insist(call);
+        log::info("run_ended", {{"run", run_.id}, {"status", "failed"}, {"code", std::string(code_of(code))}, {"step", step}});
+    }
+
+  private:
+    // --- what earlier attempts did ---
+
+    bool already_done(std::size_t i, const step_rule& rule) {
+        const auto before = run_.step(i);
+        attempt_ = 1;
+        if (!before)
+            return false;
+        const auto facts = json::parse(before->facts);
+        if (!facts || json::text_at(*facts, "name") != rule.name)
+            return false; // another pipeline began this run: what it did does not count here
+        const auto status = json::text_at(*facts, "status");
+        attempt_ = static_cast<int>(json::number_at(*facts, "attempt"));
+        if (status != "interrupted" && status != "blocked")
+            ++attempt_; // handed back and blocked steps did not have their try
+        const bool done = status == "completed" || (status == "failed" && !rule.required);
+        // The gate is cheap and its judgement is not kept with the step: it judges again.
+        if (!done || rule.builtin == "quality_gate")
+            return false;
+        space_.add_artifacts(before->artifacts);
+        findings_.optional_step_failed |= status == "failed";
+        return true;
+    }
+
+    // --- recording ---
+
+    std::string facts(const step_rule& rule, std::string_view status, const step_outcome* o) const {
+        json::writer w;
+        w.begin_object().member("name", rule.name).member("status", status).member("attempt", std::int64_t{attempt_});
+        if (!rule.required)
+            w.key("required").boolean(false);
+        if (o && o->error) {
+            w.key("error").begin_object().member("code", code_of(o->error->code));
+            w.member("message", utf8_prefix(as_utf8(o->error->message), 2000));
+            if (o->exit_code >= 0)
+                w.member("exitCode", std::int64_t{o->exit_code});
+            if (o->signal > 0)
+                w.member("signal", std::int64_t{o->signal});
+            w.end_object();
+        }
+        if (o && !o->artifacts.empty()) {
+            w.key("artifacts").begin_array();
+            for (const auto& a : o->artifacts)
+                w.string(a.key);
+            w.end_array();
+        }
+        w.end_object();
+        return w.take();
+    }
+
+    // Repeats a write until Redis has answered, but not beyond the lease: then the run is somebody else's.
+    template <class Call>
+    asio::awaitable<write_outcome> insist(Call& call) {
+        asio::steady_timer pause(co_await asio::this_coro::executor);
+        while (!held_->lost) {
+            try {
+                const auto outcome = co_await call();
+                if (outcome == write_outcome::stale)
+                    held_->lost = true;
+                pending_.clear();
+                co_return outcome;
+            } catch (const redis::unavailable& e) {
+                log::warn("write_waits", {{"run", run_.id}, {"why", e.what()}});
+            }
+            if (boottime_ms() >= held_->lease_end)
+                held_->lost = true;
+            pause.expires_after(pause_between_tries);
+            co_await pause.async_wait(asio::use_awaitable);
+        }
+        co_return write_outcome::stale;
+    }
+
+    // The end of the step before goes into the same call.
+    asio::awaitable<write_outcome> begin(std::size_t i, const step_rule& rule) {
+        step_change change;
+        change.index = i;
+        change.status = "running";
+        change.facts = facts(rule, "running", nullptr);
+        pending_.push_back(std::move(change));
+        const auto& t = held_->ticket;
+        const auto plan = plan_.plan();
+        auto call = [&] { return deps_.queue.step(t, plan, rule.name, pending_); };
+        log::debug("step_begins", {{"run", run_.id}, {"step", rule.name}, {"attempt", std::to_string(attempt_)}});
+        co_return co_await insist(call);
+    }
+
+    asio::awaitable<void> record_end(std::size_t i, const step_rule& rule, std::string status, step_outcome& o) {
+        if (!o.log.empty()) {
+            const auto file = space_.root() / (rule.name + ".log.txt");
+            auto write = [&] {
+                std::ofstream(file, std::ios::binary) << as_utf8(o.log);
+                return digested("logs/" + rule.name + ".txt", "text/plain; charset=utf-8", file);
+            };
+            o.artifacts.push_back(co_await on_pool(deps_.pool, std::move(write)));
+        }
+        step_change change;
+        change.index = i;
+        change.ended = true;
+        change.status = status;
+        change.facts = facts(rule, status, &o);
+        if (!o.artifacts.empty())
+            co_await store(o.artifacts, change);
+        pending_.push_back(std::move(change));
+    }
+
+    // Pinned, then put, then (with the change) committed: an artifact that anyone can see is there.
+    asio::awaitable<void> store(const std::vector<produced_file>& files, step_change& change) {
+        for (const auto& f : files)
+            change.blobs.push_back(f.sha256);
+        const auto partition = partition_of(id_kind::run, run_.id).value();
+        co_await deps_.queue.pin(partition, space_.org(), change.blobs, pinned_while_putting);
+        json::writer w;
+        w.begin_array();
+        for (const auto& f : files) {
+            const blob_id id(space_.org(), f.sha256);
+            co_await deps_.blobs.put_file(id, f.file);
+            w.begin_object().member("key", f.key).member("bytes", static_cast<std::int64_t>(f.bytes));
+            w.member("sha256", f.sha256).member("contentType", f.content_type).end_object();
+        }
+        change.artifacts = w.end_array().take();
+        space_.add_artifacts(change.artifacts);
+    }
+
+    // --- after a step ---
+
+    // Answers whether the next step may begin.
+    asio::awaitable<bool> settle(std::size_t i, const step_rule& rule, step_outcome& o) {
+        using kind = step_outcome::kind;
+        if (held_->lost)
+            co_return false;
+        // Stopped by its warden although nobody asked us: the lease ended while we could not tell Redis.
+        if (o.what == kind::stopped || held_->hand_back) {
+            if (o.what != kind::completed) {
+                step_outcome nothing;
+                co_await record_end(i, rule, "interrupted", nothing);
+                co_await hand_back(held_->hand_back ? "drain" : "lease ended");
+                co_return false;
+            }
+        }
+        switch (o.what) {
+        case kind::completed:
+            co_await record_end(i, rule, "completed", o);
+            note_quality(rule, o);
+            co_return true;
+        case kind::temporary:
+            if (attempt_ < rule.attempts) {
+                co_await record_end(i, rule, "retrying", o);
+                const auto delay = backoff(attempt_);
+                log::info("step_again", {{"run", run_.id}, {"step", rule.name}, {"in_ms", std::to_string(delay.count())}});
+                co_await hand_back_after(delay, "step " + rule.name + " is tried again");
+                co_return false;
+            }
+            break;
+        case kind::blocked:
+            co_await record_end(i, rule, "blocked", o);
+            co_await block(rule.tool);
+            co_return false;
+        case kind::failed:
+        case kind::stopped:
+            break;
+        }
+        co_await record_end(i, rule, "failed", o);
+        if (!rule.required) {
+            findings_.optional_step_failed = true;
+            co_return true;
+        }
+        co_await fail(o.error->code, rule.name);
+        co_return false;
+    }
+
+    void note_quality(const step_rule& rule, const step_outcome& o) {
+        if (rule.builtin != "quality_gate")
+            return;
+        quality_ = o.quality;
+        findings_.gate = true;
+        const auto tree = json::parse(o.quality);
+        const auto* lint = tree ? json::find(*tree, "lint") : nullptr;
+        if (!lint)
+            return;
+        findings_.lint_errors = static_cast<int>(json::number_at(*lint, "errors"));
+        findings_.lint_warnings = static_cast<int>(json::number_at(*lint, "warnings"));
+    }
+
+    asio::awaitable<void> hand_back(std::string cause) {
+        log::info("run_handed_back", {{"run", run_.id}, {"cause", cause}});
+        co_await hand_back_after(std::chrono::milliseconds(0), std::move(cause));
+    }
+
+    asio::awaitable<void> block(const std::string& tool) {
+        const auto& t = held_->ticket;
+        auto call = [&] { return deps_.queue.block(t, tool, pending_); };
+        co_await insist(call);
+        log::warn("run_blocked", {{"run", run_.id}, {"tool", tool}});
+    }
+
+    asio::awaitable<void> finish_well() {
+        const auto end = ending_of(findings_);
+        const std::string verdict(end.verdict);
+        const auto& t = held_->ticket;
+        auto call = [&] { return deps_.queue.finish(t, end.status, verdict, quality_, "", "", pending_); };
+        co_await insist(call);
+        log::info("run_ended", {{"run", run_.id}, {"status", std::string(name_of(end.status))}, {"verdict", verdict}});
+    }
+
+    run_record run_;
+    const std::string mode_;
+    std::shared_ptr<held_run> held_;
+    work_deps& deps_;
+    const pipeline& plan_;
+    workspace space_;
+    std::vector<step_change> pending_; // ends of steps that Redis has not heard of yet
+    findings findings_;
+    std::string quality_;
+    int attempt_ = 1; // of the step in hand
+};
+
+} // namespace
+
+asio::awaitable<void> process_run(claimed_run claimed, std::shared_ptr<held_run> held, work_deps& deps) {
+    const auto id = claimed.ticket.run;
+    run_process process(std::move(claimed), held, deps);
+    // Handlers cannot co_await: each leaves word of what is to be done.
+    std::string outage_message, bug;
+    try {
+        co_await process.work();
+    } catch (const outage& e) {
+        outage_message = e.what();
+    } catch (const std::exception& e) {
+        bug = e.what();
+    }
+    if (!outage_message.empty()) {
+        log::warn("run_delayed", {{"run", id}, {"why", outage_message}});
+        co_await process.hand_back_after(after_outage, outage_message);
+    } else if (!bug.empty()) {
+        log::error("run_defect", {{"run", id}, {"why", bug}});
+        co_await process.fail(errc::internal_error, "");
+    }
+}
+
+} // namespace reprise::worker

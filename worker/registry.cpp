@@ -1,0 +1,35 @@
+#include "worker/registry.hpp"
+
+#include "common/queue/keys.hpp"
+#include "common/time.hpp"
+
+#include <unistd.h>
+
+#include <array>
+
+namespace reprise::worker {
+namespace asio = boost::asio;
+
+std::string host_name() {
+    std::array<char, 256> name{};
+    ::gethostname(name.data(), name.size() - 1);
+    return name.data();
+}
+
+asio::awaitable<void> enroll(redis::connection& c, const worker_entry& w, std::chrono::milliseconds expires) {
+    const auto key = keys::worker(w.id);
+    co_await c.call(redis::command::of("HSET", key, "host", host_name(), "pid", std::to_string(::getpid()), "version",
+                                       REPRISE_VERSION, "state", w.state, "slots", std::to_string(w.slots), "busy",
+                                       std::to_string(w.busy), "tools", w.tools, "beat", std::to_string(wall_clock())));
+    co_await c.call(redis::command::of("PEXPIRE", key, std::to_string(expires.count())));
+    co_await c.call(redis::command::of("ZADD", keys::workers, std::to_string(wall_clock()), w.id));
+    const auto a_day_ago = wall_clock() - 86'400'000;
+    co_await c.call(redis::command::of("ZREMRANGEBYSCORE", keys::workers, "-inf", std::to_string(a_day_ago)));
+}
+
+asio::awaitable<void> sign_off(redis::connection& c, std::string id) {
+    co_await c.call(redis::command::of("DEL", keys::worker(id)));
+    co_await c.call(redis::command::of("ZREM", keys::workers, id));
+}
+
+} // namespace reprise::worker

@@ -1,0 +1,398 @@
+// The worker's loops, all on one thread:
+//   1. claim    takes as many runs as there are free slots; with none queued it waits for the bell
+//   2. beat     extends the leases of all runs held, and keeps the registry's entry
+//   3. check    asks each second which runs are no longer ours (a cancel), and has their commands killed
+//   4. sweep    requeues what dead workers left, and frees runs that waited for a tool which is here
+// and one coroutine for each run (process_run.cpp).
+#include "worker/worker.hpp"
+
+#include "common/crypto/digest.hpp"
+#include "common/log.hpp"
+#include "common/queue/keys.hpp"
+#include "common/run/id.hpp"
+#include "worker/command/command.hpp"
+#include "worker/process_run.hpp"
+#include "worker/registry.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <map>
+
+namespace reprise::worker {
+namespace asio = boost::asio;
+using boost::system::error_code;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr int configuration_error = 78; // EX_CONFIG
+constexpr auto longest_wait_for_bell = milliseconds(1000);
+constexpr auto check_every = milliseconds(1000);
+constexpr auto after_failure = milliseconds(500);
+constexpr std::size_t most_claimed_at_once = 64;
+
+pipelines load_pipelines(const worker_settings& s) {
+    return s.pipelines.empty() ? pipelines::built_in(s.toolchain) : pipelines::from_file(s.pipelines, s.toolchain);
+}
+
+redis::options for_bell(redis::options o) {
+    o.name += "-bell";
+    o.reply_timeout += longest_wait_for_bell;
+    return o;
+}
+
+class worker {
+  public:
+    worker(const worker_settings& s, std::string id)
+        : settings_(s), id_(std::move(id)), plans_(load_pipelines(s)),
+          redis_(io_.get_executor(), s.common.redis_options("reprise-" + id_)),
+          bell_(io_.get_executor(), for_bell(s.common.redis_options("reprise-" + id_))),
+          functions_(redis_, s.common.partitions), queue_(functions_, s.common.limits()), blobs_(s.common.blob_root(), pool_),
+          deps_{queue_, blobs_, plans_, pool_, s.work_dir}, signals_(io_, SIGTERM, SIGINT, SIGTSTP), changed_(io_),
+          drain_timer_(io_) {}
+
+    int run() {
+        spawn(start(), "start");
+        watch_signals();
+        io_.run();
+        pool_.join();
+        log::info("stopped", {{"worker", id_}});
+        return status_;
+    }
+
+  private:
+    // A loop that ends by an exception has met a bug: it is said, and the process ends, to be started anew.
+    void spawn(asio::awaitable<void> loop, const char* name) {
+        asio::co_spawn(io_, std::move(loop), [this, name](std::exception_ptr failed) {
+            if (!failed)
+                return;
+            try {
+                std::rethrow_exception(failed);
+            } catch (const std::exception& e) {
+                log::error("loop_failed", {{"loop", name}, {"why", e.what()}});
+            }
+            status_ = configuration_error;
+            io_.stop();
+        });
+    }
+
+    asio::awaitable<void> start() {
+        bool ready = false;
+        while (!ready && !draining_) {
+            try {
+                co_await functions_.install();
+                const auto store = co_await redis_.call(redis::command::of("HGET", keys::meta, "store"));
+                if (!store.is_nil()) {
+                    co_await blobs_.check(std::string(store.text()));
+                    ready = true;
+                }
+            } catch (const outage& e) {
+                log::warn("waiting_to_start", {{"why", e.what()}});
+            }
+            if (!ready)
+                co_await sleep(after_failure);
+        }
+        log::info("working", {{"worker", id_}, {"slots", std::to_string(settings_.concurrency)}, {"tools", tools_here()}});
+        spawn(beat_loop(), "beat");
+        spawn(check_loop(), "check");
+        spawn(sweep_loop(), "sweep");
+        for (unsigned p = 0; p < settings_.common.partitions; ++p)
+            spawn(claim_loop(p), "claim");
+    }
+
+    // --- 1. claim ---
+
+    asio::awaitable<void> claim_loop(unsigned partition) {
+        auto token = random_base32(26);
+        bool repeated = false;
+        while (!draining_ && !quiet_) {
+            const auto free = settings_.concurrency - held_.size() - claiming_;
+            if (free == 0) {
+                co_await wait_for_change();
+                continue;
+            }
+            const auto most = std::min<std::size_t>(free, most_claimed_at_once);
+            claiming_ += most;
+            claim_result got;
+            bool failed = false;
+            const auto sent = boottime_ms();
+            try {
+                got = co_await queue_.claim(partition, id_, token, most, repeated);
+                repeated = false;
+            } catch (const outage& e) {
+                failed = true;
+                repeated = true; // perhaps it was carried out: the same token finds the runs
+                log::warn("claim_failed", {{"why", e.what()}});
+            }
+            claiming_ -= most;
+            for (auto& c : got.runs)
+                take(std::move(c), sent);
+            if (!got.runs.empty())
+                token = random_base32(26);
+            if (failed)
+                co_await sleep(after_failure);
+            else if (got.runs.empty() && !got.looked_at_tickets)
+                co_await wait_for_bell(partition);
+        }
+        // A claim whose reply was lost may have taken runs: they are handed back by the sweep when their lease ends.
+    }
+
+    void take(claimed_run c, std::int64_t claim_sent) {
+        auto held = std::make_shared<held_run>();
+        held->ticket = c.ticket;
+        held->lease_end = claim_sent + settings_.common.lease_ms;
+        held->hand_back = draining_now_;
+        const auto id = c.ticket.run;
+        held_[id] = held;
+        log::debug("claimed", {{"run", id}, {"epoch", std::to_string(c.ticket.epoch)}});
+        asio::co_spawn(io_, process_run(std::move(c), std::move(held), deps_), [this, id](std::exception_ptr failed) {
+            held_.erase(id);
+            changed_.cancel();
+            try {
+                if (failed)
+                    std::rethrow_exception(failed);
+            } catch (const std::exception& e) {
+                log::error("run_abandoned", {{"run", id}, {"why", e.what()}}); // its lease ends, and it is taken up again
+            }
+        });
+    }
+
+    // Wakes one idle worker per ticket; reading the bell takes nothing, so a lost ring costs a second and no run.
+    asio::awaitable<void> wait_for_bell(unsigned partition) {
+        bool failed = false;
+        try {
+            co_await bell_.call(redis::command::of(
+                "XREADGROUP", "GROUP", keys::bell_group, "any", "COUNT", "1000", "BLOCK",
+                std::to_string(longest_wait_for_bell.count()), "NOACK", "STREAMS", keys::queue(partition, keys::again_stream),
+                keys::queue(partition, keys::default_stream), ">", ">"));
+        } catch (const outage& e) {
+            failed = true;
+        } catch (const redis::refused& e) {
+            log::warn("bell_refused", {{"why", e.what()}}); // no group after a FLUSHALL: the next claim makes it
+            failed = true;
+        }
+        if (failed)
+            co_await sleep(after_failure);
+    }
+
+    // --- 2. beat, 3. check, 4. sweep ---
+
+    std::vector<claim_ticket> held_in(unsigned partition) const {
+        std::vector<claim_ticket> out;
+        for (const auto& [id, h] : held_)
+            if (!h->lost && partition_of(id_kind::run, id) == partition)
+                out.push_back(h->ticket);
+        return out;
+    }
+
+    void mark_lost(const std::vector<lost_run>& lost, const std::vector<claim_ticket>& asked) {
+        for (const auto& l : lost) {
+            const auto found = held_.find(l.run);
+            // The same run may have been claimed anew since the question was sent.
+            const auto about = std::ranges::find(asked, l.run, &claim_ticket::run);
+            if (found == held_.end() || about == asked.end() || about->epoch != found->second->ticket.epoch)
+                continue;
+            log::info("run_lost", {{"run", l.run}, {"status", l.status}});
+            found->second->lost = true;
+            found->second->stop_command();
+        }
+    }
+
+    asio::awaitable<void> beat_loop() {
+        while (!over()) {
+            auto next = after_failure;
+            try {
+                const worker_entry entry{id_, draining_ ? "draining" : quiet_ ? "quiet" : "running", tools_here(),
+                                         settings_.concurrency, held_.size()};
+                co_await enroll(redis_, entry, milliseconds(settings_.common.lease_ms));
+                for (unsigned p = 0; p < settings_.common.partitions; ++p) {
+                    const auto asked = held_in(p);
+                    if (asked.empty())
+                        continue;
+                    const auto sent = boottime_ms();
+                    const auto lost = co_await queue_.beat(p, id_, asked);
+                    mark_lost(lost, asked);
+                    for (const auto& t : asked)
+                        if (const auto h = held_.find(t.run); h != held_.end() && h->second->ticket.epoch == t.epoch && !h->second->lost)
+                            h->second->extend(sent + settings_.common.lease_ms);
+                }
+                next = milliseconds(settings_.common.beat_ms);
+            } catch (const outage& e) {
+                log::warn("beat_failed", {{"why", e.what()}});
+            }
+            co_await sleep(next);
+        }
+    }
+
+    asio::awaitable<void> check_loop() {
+        while (!over()) {
+            co_await sleep(check_every);
+            try {
+                for (unsigned p = 0; p < settings_.common.partitions; ++p) {
+                    const auto asked = held_in(p);
+                    if (!asked.empty())
+                        mark_lost(co_await queue_.check(p, asked), asked);
+                }
+            } catch (const outage& e) {
+                log::debug("check_failed", {{"why", e.what()}}); // the beat tells, and acts
+            }
+        }
+    }
+
+    asio::awaitable<void> sweep_loop() {
+        while (!over()) {
+            co_await sleep(milliseconds(settings_.common.sweep_ms));
+            try {
+                for (unsigned p = 0; p < settings_.common.partitions; ++p)
+                    co_await queue_.sweep(p, id_, tools_here());
+            } catch (const outage& e) {
+                log::debug("sweep_failed", {{"why", e.what()}});
+            }
+        }
+    }
+
+    std::string tools_here() const {
+        std::string out;
+        for (const auto& [name, path] : plans_.tools()) {
+            std::error_code ec;
+            if (std::filesystem::exists(path, ec))
+                out += (out.empty() ? "" : " ") + name;
+        }
+        return out;
+    }
+
+    // --- ending ---
+
+    void watch_signals() {
+        signals_.async_wait([this](error_code ec, int signal) {
+            if (ec)
+                return;
+            if (signal == SIGTSTP) {
+                quiet_ = true;
+                log::info("quiet", {{"worker", id_}});
+                changed_.cancel();
+            } else if (!draining_) {
+                drain();
+            } else {
+                hand_everything_back();
+            }
+            watch_signals();
+        });
+    }
+
+    void drain() {
+        draining_ = true;
+        log::info("draining", {{"worker", id_}, {"runs", std::to_string(held_.size())}});
+        changed_.cancel();
+        bell_.close();
+        drain_timer_.expires_after(std::chrono::seconds(settings_.drain_s));
+        drain_timer_.async_wait([this](error_code ec) {
+            if (!ec)
+                hand_everything_back();
+        });
+        spawn(end_when_idle(), "end");
+    }
+
+    void hand_everything_back() {
+        draining_now_ = true;
+        for (auto& [id, h] : held_) {
+            h->hand_back = true;
+            h->stop_command();
+        }
+    }
+
+    asio::awaitable<void> end_when_idle() {
+        while (!held_.empty() || claiming_ > 0)
+            co_await wait_for_change();
+        try {
+            co_await sign_off(redis_, id_);
+        } catch (const outage& e) {
+            log::warn("sign_off_failed", {{"why", e.what()}}); // the entry expires by itself
+        }
+        io_.stop();
+    }
+
+    bool over() const { return draining_ && held_.empty(); }
+
+    // Until a run ends, or (so that nothing hangs on a missed change) 100 ms.
+    asio::awaitable<void> wait_for_change() {
+        error_code ec;
+        changed_.expires_after(milliseconds(100));
+        co_await changed_.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+    }
+
+    asio::awaitable<void> sleep(milliseconds d) {
+        asio::steady_timer timer(io_, d);
+        error_code ec;
+        co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+    }
+
+    const worker_settings& settings_;
+    const std::string id_;
+    const pipelines plans_;
+    asio::thread_pool pool_{2};                            // disk, digests, documents
+    std::map<std::string, std::shared_ptr<held_run>> held_; // before io_: what is left in io_ refers to it
+    asio::io_context io_{1};
+    redis::connection redis_, bell_;
+    functions functions_;
+    run_queue queue_;
+    blob_store blobs_;
+    work_deps deps_;
+    asio::signal_set signals_;
+    asio::steady_timer changed_, drain_timer_;
+    std::size_t claiming_ = 0; // slots promised to claims in flight
+    bool draining_ = false, draining_now_ = false, quiet_ = false;
+    int status_ = 0;
+};
+
+asio::awaitable<bool> is_alive(redis::connection& c, std::string name) {
+    if (!name.empty()) {
+        const auto there = co_await c.call(redis::command::of("EXISTS", keys::worker(name)));
+        co_return there.number() == 1;
+    }
+    const auto ids = co_await c.call(redis::command::of("ZRANGE", keys::workers, "-1000", "-1"));
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        const auto host = co_await c.call(redis::command::of("HGET", keys::worker(ids[i].text()), "host"));
+        if (host.text() == host_name())
+            co_return true;
+    }
+    co_return false;
+}
+
+} // namespace
+
+int work(const worker_settings& settings) {
+    auto id = settings.name;
+    if (id.empty())
+        id = host_name().substr(0, 40) + "-" + std::to_string(::getpid()) + "-" + random_base32(4);
+    try {
+        return worker(settings, id).run();
+    } catch (const std::invalid_argument& e) {
+        std::cerr << "reprise-worker: " << e.what() << "\n";
+        return configuration_error;
+    }
+}
+
+int check_health(const worker_settings& settings) {
+    asio::io_context io{1};
+    redis::connection redis(io.get_executor(), settings.common.redis_options("reprise-health"));
+    int status = 1;
+    asio::co_spawn(io, is_alive(redis, settings.name), [&](std::exception_ptr failed, bool alive) {
+        status = !failed && alive ? 0 : 1;
+        io.stop();
+    });
+    io.run();
+    std::cout << (status == 0 ? "healthy\n" : "no sign of life\n");
+    return status;
+}
+
+} // namespace reprise::worker

@@ -118,10 +118,17 @@ step_result run_command(step_context& c) {
         o.exit_code = end.number;
     if (end.how == command_result::end::signaled)
         o.signal = end.number;
-    if (o.error && o.what != step_outcome::kind::stopped) {
-        if (const auto reason = last_line(o.log); !reason.empty())
-            o.error->message += ": " + reason;
-        o.log += "\n" + o.error->message + "\n";
+    // Every command leaves a log, if only to say that it had nothing to say.
+    if (o.what != step_outcome::kind::stopped) {
+        auto last_word = "[exited with " + std::to_string(end.number) + "]";
+        if (o.error) {
+            last_word = "[" + o.error->message + "]";
+            if (const auto reason = last_line(o.log); !reason.empty())
+                o.error->message += ": " + reason;
+        }
+        if (!o.log.empty() && o.log.back() != '\n')
+            o.log += '\n';
+        o.log += last_word + "\n";
     }
     if (o.what == step_outcome::kind::completed && !o.error) {
         auto work = [&rules = c.rule.artifacts, &directory, &scratch = c.space.root()] {

@@ -1,0 +1,157 @@
+// What is let into the queue, and what is not.
+#include "tests/integration/queue_fixture.hpp"
+
+namespace reprise {
+namespace {
+
+using Accept = QueueTest;
+
+TEST_F(Accept, AnAcceptedRunIsQueuedEverywhereAtOnce) {
+    const auto n = a_start();
+    const auto a = accept(n);
+    ASSERT_TRUE(a) << a.error().message;
+    EXPECT_FALSE(a->replayed);
+    EXPECT_EQ(a->queued, 1);
+    EXPECT_EQ(a->project.text("name"), "Pets");
+    const auto r = run(n.id);
+    EXPECT_EQ(r.at("status"), "queued");
+    EXPECT_EQ(r.at("where"), "stream");
+    EXPECT_EQ(ask("XLEN", keys::queue(0, keys::default_stream)).number(), 1);
+    EXPECT_EQ(ask("ZSCORE", keys::runs(0, "acme"), n.id).number(), a->now);
+    EXPECT_GE(ask("ZSCORE", keys::retained(0), "acme/" + n.blobs[0]).number(), a->kept_until);
+    expect_consistent();
+}
+
+TEST_F(Accept, TheSameCallTwiceMakesOneRun) {
+    const auto n = a_start();
+    EXPECT_FALSE(accept(n)->replayed);
+    const auto again = accept(n);
+    EXPECT_TRUE(again->replayed);
+    EXPECT_EQ(again->run, n.id);
+    EXPECT_EQ(stat("accepted"), 1);
+}
+
+TEST_F(Accept, AnIdempotencyKeyLeadsToTheFirstRun) {
+    auto first = a_start(), second = a_start(), other = a_start();
+    first.idem = second.idem = other.idem = "key";
+    first.fingerprint = second.fingerprint = "same";
+    other.fingerprint = "another";
+    accept(first);
+    const auto replay = accept(second);
+    EXPECT_TRUE(replay->replayed);
+    EXPECT_EQ(replay->run, first.id);
+    EXPECT_EQ(refusal(other), errc::idempotency_key_reused);
+    EXPECT_TRUE(run(second.id).empty());
+    EXPECT_GT(ask("PTTL", key("idem:key")).number(), 86'000'000);
+}
+
+TEST_F(Accept, ARetryLeavesItsSourceUntouchedAndCountsItsLine) {
+    const auto source = queued();
+    const auto before = ask("DUMP", keys::run(0, source));
+    const auto first = a_retry_of(source);
+    EXPECT_EQ(accept(first)->nth, 1);
+    const auto second = a_retry_of(first.id);
+    const auto a = accept(second);
+    EXPECT_EQ(a->nth, 2);
+    EXPECT_EQ(a->root, source);
+    EXPECT_EQ(ask("DUMP", keys::run(0, source)).text(), before.text());
+    EXPECT_EQ(run(second.id).at("source"), first.id);
+}
+
+TEST_F(Accept, EachRefusalHasItsCauseAndChangesNothing) {
+    const auto source = queued();
+    const auto project = run(source).at("project");
+    org("other", "active", "");
+    const auto before = ask("DEBUG", "DIGEST");
+    const auto nothing_changed = [&] { return ask("DEBUG", "DIGEST").text() == before.text(); };
+
+    auto unknown = a_retry_of(id());
+    EXPECT_EQ(refusal(unknown), errc::run_not_found);
+    auto project_unknown = a_start();
+    project_unknown.project = make_id(id_kind::project, 0, 1, random_base32(16));
+    EXPECT_EQ(refusal(project_unknown), errc::project_not_found);
+    auto unpinned = a_retry_of(source);
+    unpinned.blobs = {sha256_hex("never stored")};
+    EXPECT_EQ(refusal(unpinned), errc::inputs_not_retained);
+    auto nobody = a_retry_of(source);
+    nobody.org = "nobody";
+    EXPECT_EQ(refusal(nobody), errc::run_not_found);
+    EXPECT_TRUE(nothing_changed());
+}
+
+TEST_F(Accept, AnotherOrganisationsRunIsNotFound) {
+    const auto source = queued();
+    org("other", "active", "");
+    auto n = a_start("other");
+    n.source = source;
+    EXPECT_EQ(refusal(n), errc::run_not_found);
+    EXPECT_EQ(cancel(source, "c", "other").error().code, errc::run_not_found);
+}
+
+TEST_F(Accept, RefusalsComeInTheContractsOrder) {
+    const auto source = queued();
+    auto n = a_retry_of(source);
+    n.blobs = {sha256_hex("gone")};
+    std::vector<std::string> archive{run(source).at("project")};
+    test::run_async(io_, functions_->call("project_archive", 0, archive));
+    org("acme", "inactive", "0");
+    EXPECT_EQ(refusal(n), errc::project_archived);
+    ask("HSET", key("project:" + archive[0]), "status", "active");
+    EXPECT_EQ(refusal(n), errc::plan_inactive);
+    org("acme", "active", "0");
+    EXPECT_EQ(refusal(n), errc::quota_exceeded);
+    org("acme", "", "unlimited");
+    EXPECT_EQ(refusal(n), errc::inputs_not_retained);
+}
+
+TEST_F(Accept, TheQuotaIsOfTheMonth) {
+    org("acme", "", "2");
+    queued();
+    queued();
+    EXPECT_EQ(refusal(a_start()), errc::quota_exceeded);
+    const auto month = ask("HGET", key("org:acme"), "month").number();
+    const auto now = std::chrono::year_month_day{std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now())};
+    EXPECT_EQ(month, static_cast<int>(now.year()) * 12 + static_cast<int>(static_cast<unsigned>(now.month())) - 1);
+    ask("HSET", key("org:acme"), "month", std::to_string(month - 1));
+    const auto a = accept(a_start());
+    ASSERT_TRUE(a);
+    EXPECT_EQ(a->used, 1);
+}
+
+TEST_F(Accept, AFullQueueRefusesAndKeepsNothing) {
+    queue_limits narrow = limits_;
+    narrow.most_queued = 1;
+    run_queue small(*functions_, narrow);
+    queued();
+    const auto a = test::run_async(io_, small.accept(0, a_start()));
+    ASSERT_FALSE(a);
+    EXPECT_EQ(a.error().code, errc::queue_full);
+    EXPECT_EQ(stat("queued"), 1);
+}
+
+TEST_F(Accept, ProjectsAreFoundByNameWithinTheirOrganisation) {
+    const auto first = accept(a_start()), second = accept(a_start());
+    EXPECT_EQ(first->project.text("id"), second->project.text("id"));
+    EXPECT_EQ(second->project.number("runs"), 2);
+    org("other", "active", "");
+    EXPECT_NE(accept(a_start("other"))->project.text("id"), first->project.text("id"));
+}
+
+
+TEST_F(Accept, ABlobThatIsHeldCannotBeDropped) {
+    const auto n = a_start();
+    EXPECT_FALSE(test::run_async(io_, queue_->drop_if_due(0, "acme", n.blobs[0])));
+    accept(n);
+    EXPECT_FALSE(test::run_async(io_, queue_->drop_if_due(0, "acme", n.blobs[0])));
+    make_due("retained", "acme/" + n.blobs[0]);
+    EXPECT_TRUE(test::run_async(io_, queue_->drop_if_due(0, "acme", n.blobs[0])));
+    EXPECT_EQ(refusal([&] {
+                  auto again = a_retry_of(n.id);
+                  ask("ZREM", keys::retained(0), "acme/" + n.blobs[0]);
+                  return again;
+              }()),
+              errc::inputs_not_retained);
+}
+
+} // namespace
+} // namespace reprise

@@ -1,0 +1,303 @@
+// What workers do with runs, and what they may no longer do.
+#include "tests/integration/queue_fixture.hpp"
+
+#include <set>
+
+namespace reprise {
+namespace {
+
+using Work = QueueTest;
+
+TEST_F(Work, ClaimingTakesEachRunOnce) {
+    std::set<std::string> ids;
+    for (int i = 0; i < 5; ++i)
+        ids.insert(queued());
+    const auto first = claim(3), second = claim(10);
+    EXPECT_EQ(first.size(), 3u);
+    EXPECT_EQ(second.size(), 2u);
+    for (const auto* batch : {&first, &second})
+        for (const auto& c : *batch)
+            EXPECT_EQ(ids.erase(c.ticket.run), 1u);
+    EXPECT_TRUE(ids.empty());
+    EXPECT_TRUE(claim().empty());
+    expect_consistent();
+}
+
+TEST_F(Work, AClaimWhoseReplyWasLostFindsItsRunsAgain) {
+    queued();
+    const auto first = claim(1, "token");
+    const auto again = claim(1, "token", true);
+    ASSERT_EQ(again.size(), 1u);
+    EXPECT_EQ(again[0].ticket.run, first[0].ticket.run);
+    EXPECT_EQ(again[0].ticket.epoch, first[0].ticket.epoch);
+    EXPECT_TRUE(claim(1, "another", true).empty());
+}
+
+TEST_F(Work, RecoveredRunsAreTakenBeforeNewOnes) {
+    const auto t = running();
+    queued();
+    release(t);
+    EXPECT_EQ(claim().at(0).ticket.run, t.run);
+}
+
+TEST_F(Work, StepsAreRecordedOnceHoweverOftenTheyAreSent) {
+    const auto t = running();
+    EXPECT_EQ(step(t, 0, false, R"({"name":"a","status":"running"})"), write_outcome::done);
+    const auto seq = run(t.run).at("seq");
+    EXPECT_EQ(step(t, 0, false, R"({"name":"a","status":"running"})"), write_outcome::done);
+    EXPECT_EQ(run(t.run).at("seq"), seq);
+    EXPECT_EQ(step(t, 0, true, R"({"name":"a","status":"completed"})"), write_outcome::done);
+    const auto r = run(t.run);
+    EXPECT_EQ(r.at("plan"), "{}");
+    EXPECT_EQ(r.at("current"), "now");
+    EXPECT_NE(r.at("t.0").find(' '), std::string::npos);
+}
+
+TEST_F(Work, FinishingEndsARunEverywhereAtOnce) {
+    const auto t = running();
+    EXPECT_EQ(finish(t), write_outcome::done);
+    EXPECT_EQ(run(t.run).at("status"), "ready");
+    EXPECT_EQ(stat("ready"), 1);
+    EXPECT_EQ(stat("running"), 0);
+    EXPECT_GT(ask("ZSCORE", keys::retained(0), "acme/" + sha256_hex("document")).number(),
+              wall_clock() + std::chrono::milliseconds(limits_.retention).count() - 60'000);
+    expect_consistent();
+}
+
+TEST_F(Work, FinishingAgainAfterALostReplyChangesNothing) {
+    const auto t = running();
+    finish(t);
+    const auto before = ask("DUMP", keys::run(0, t.run));
+    EXPECT_EQ(finish(t), write_outcome::done);
+    EXPECT_EQ(ask("DUMP", keys::run(0, t.run)).text(), before.text());
+    EXPECT_EQ(stat("ready"), 1);
+    EXPECT_EQ(finish(t, run_status::failed), write_outcome::stale); // another ending is another matter
+}
+
+TEST_F(Work, ReleasingAndBlockingCanBeRepeated) {
+    const auto released = running();
+    EXPECT_EQ(release(released), write_outcome::done);
+    EXPECT_EQ(release(released), write_outcome::done);
+    EXPECT_EQ(stat("queued"), 1);
+    const auto blocked = claim().at(0).ticket;
+    EXPECT_EQ(block(blocked, "tool"), write_outcome::done);
+    EXPECT_EQ(block(blocked, "tool"), write_outcome::done);
+    EXPECT_EQ(stat("blocked"), 1);
+    expect_consistent();
+}
+
+TEST_F(Work, AZombieWritesNothing) {
+    const auto zombie = running();
+    make_due("leases", zombie.run);
+    sweep();
+    const auto owner = claim().at(0).ticket;
+    ASSERT_EQ(owner.run, zombie.run);
+    EXPECT_GT(owner.epoch, zombie.epoch);
+    const auto before = ask("DUMP", keys::run(0, zombie.run));
+    EXPECT_EQ(step(zombie, 0, true, "{\"stale\":1}"), write_outcome::stale);
+    EXPECT_EQ(finish(zombie), write_outcome::stale);
+    EXPECT_EQ(release(zombie), write_outcome::stale);
+    EXPECT_EQ(block(zombie, "tool"), write_outcome::stale);
+    EXPECT_EQ(ask("DUMP", keys::run(0, zombie.run)).text(), before.text());
+    EXPECT_EQ(stat("fenced"), 4);
+    EXPECT_EQ(ask("XLEN", key("fenced")).number(), 4);
+    EXPECT_EQ(finish(owner), write_outcome::done);
+    expect_consistent();
+}
+
+TEST_F(Work, TheRightEpochWithTheWrongTokenIsStaleToo) {
+    auto t = running();
+    t.token = "guessed";
+    EXPECT_EQ(finish(t), write_outcome::stale);
+}
+
+TEST_F(Work, ARefusalBecauseOfACancelIsCountedAsSuch) {
+    const auto t = running();
+    EXPECT_TRUE(cancel(t.run));
+    EXPECT_EQ(finish(t), write_outcome::stale);
+    EXPECT_EQ(stat("fenced_canceled"), 1);
+    EXPECT_EQ(stat("fenced"), 0);
+    EXPECT_EQ(run(t.run).at("status"), "canceled");
+    expect_consistent();
+}
+
+TEST_F(Work, ThreeLostLeasesMakeAPoisonRun) {
+    const auto id_ = queued();
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_EQ(claim().size(), 1u);
+        make_due("leases", id_);
+        sweep();
+    }
+    const auto r = run(id_);
+    EXPECT_EQ(r.at("status"), "failed");
+    EXPECT_EQ(r.at("error"), "poison_run");
+    EXPECT_EQ(ask("XLEN", key("dead")).number(), 1);
+    EXPECT_TRUE(claim().empty());
+    expect_consistent();
+}
+
+TEST_F(Work, ADelayedRunComesBackWhenItIsDueAndNotBefore) {
+    const auto t = running();
+    release(t, std::chrono::hours(1));
+    EXPECT_EQ(run(t.run).at("where"), "delayed");
+    sweep();
+    EXPECT_TRUE(claim().empty());
+    make_due("delayed", t.run);
+    sweep();
+    EXPECT_EQ(claim().at(0).ticket.run, t.run);
+    expect_consistent();
+}
+
+TEST_F(Work, ABlockedRunIsFreedByWhoeverHasTheTool) {
+    const auto t = running();
+    block(t, "redocly");
+    EXPECT_EQ(run(t.run).at("verdict"), "needs_setup");
+    sweep("another");
+    EXPECT_EQ(run(t.run).at("status"), "blocked");
+    sweep("another redocly");
+    EXPECT_EQ(claim().at(0).ticket.run, t.run);
+    expect_consistent();
+}
+
+TEST_F(Work, ARunThatWaitsTooLongExpires) {
+    const auto waiting = queued();
+    const auto t = [&] {
+        queued();
+        return claim(2);
+    }();
+    block(t[0].ticket, "tool");
+    release(t[1].ticket);
+    for (const auto& c : t) {
+        make_due("queued", c.ticket.run);
+        ask("ZREM", key("queued"), t[0].ticket.run);
+        make_due("blocked", t[0].ticket.run);
+    }
+    sweep();
+    for (const auto& c : t)
+        EXPECT_EQ(run(c.ticket.run).at("status"), "expired") << run(c.ticket.run).at("history");
+    EXPECT_TRUE(claim().empty());
+    expect_consistent();
+}
+
+TEST_F(Work, BeatsExtendOnlyWhatIsHeld) {
+    const auto mine = running();
+    auto stale = mine;
+    stale.epoch += 1;
+    ask("ZADD", key("leases"), "XX", "5", mine.run);
+    const auto lost = test::run_async(io_, queue_->beat(0, "w1", {mine}));
+    EXPECT_TRUE(lost.empty());
+    EXPECT_GT(ask("ZSCORE", key("leases"), mine.run).number(), wall_clock());
+    EXPECT_EQ(test::run_async(io_, queue_->beat(0, "w1", {stale})).size(), 1u);
+    EXPECT_TRUE(test::run_async(io_, queue_->check(0, {mine})).empty());
+    cancel(mine.run);
+    EXPECT_EQ(test::run_async(io_, queue_->check(0, {mine})).at(0).status, "canceled");
+}
+
+TEST_F(Work, TheGhostOfACanceledRunIsPassedOver) {
+    cancel(queued());
+    EXPECT_EQ(stat("ghosts"), 1);
+    const auto alive = queued();
+    EXPECT_EQ(claim().at(0).ticket.run, alive);
+    EXPECT_EQ(stat("ghosts"), 0);
+    expect_consistent();
+}
+
+TEST_F(Work, TicketsMadeByHandHarmNobody) {
+    const auto stream = keys::queue(0, keys::default_stream);
+    ask("XADD", stream, "*", "run", "no such run", "epoch", "0");
+    ask("XADD", stream, "*", "what", "ever");
+    ask("XADD", stream, "*", "run", queued(), "epoch", "7");
+    EXPECT_EQ(claim(5).size(), 1u);
+    EXPECT_EQ(pending(), 1);
+}
+
+TEST_F(Work, FlushedFunctionsAreLoadedAgain) {
+    ask("FUNCTION", "FLUSH");
+    const auto id_ = queued();
+    EXPECT_EQ(claim().at(0).ticket.run, id_);
+}
+
+TEST_F(Work, AnotherSchemaIsRefused) {
+    ask("HSET", key("stats"), "schema", "99");
+    EXPECT_THROW(test::run_async(io_, functions_->install()), std::runtime_error);
+    ask("HSET", key("org:acme"), "schema", "99");
+    EXPECT_EQ(refusal(a_start()), errc::schema_mismatch);
+}
+
+// Every status meets every call: what the table allows happens, and nothing else does.
+TEST_F(Work, EveryStatusMeetsEveryCall) {
+    struct made {
+        std::string run;
+        claim_ticket ticket;
+    };
+    const auto make = [&](run_status s) -> made {
+        const auto t = running();
+        switch (s) {
+        case run_status::queued:
+            release(t);
+            break;
+        case run_status::running:
+            break;
+        case run_status::blocked:
+            block(t, "tool");
+            break;
+        case run_status::canceled:
+            cancel(t.run);
+            break;
+        case run_status::expired:
+            release(t);
+            make_due("queued", t.run);
+            sweep();
+            break;
+        default:
+            finish(t, s);
+        }
+        EXPECT_EQ(run(t.run).at("status"), name_of(s));
+        return {t.run, t};
+    };
+    for (std::size_t i = 0; i < run_status_names.size(); ++i) {
+        const auto s = static_cast<run_status>(i);
+        for (const auto t : {transition::claim, transition::release, transition::block, transition::finish, transition::cancel,
+                             transition::lose, transition::unblock}) {
+            SCOPED_TRACE(std::string(name_of(s)) + " meets " + std::string(transition_names[static_cast<std::size_t>(t)]));
+            SetUp();
+            auto m = make(s);
+            m.ticket.epoch = std::stoll(run(m.run).at("epoch")); // the fence is not what is tested here
+            m.ticket.token = "t";
+            ask("HSET", keys::run(0, m.run), "token", "t");
+            const auto before = run(m.run);
+            switch (t) {
+            case transition::claim:
+                claim();
+                break;
+            case transition::release:
+                release(m.ticket);
+                break;
+            case transition::block:
+                block(m.ticket, "other");
+                break;
+            case transition::finish:
+                finish(m.ticket, run_status::failed);
+                break;
+            case transition::cancel:
+                (void)cancel(m.run, "another token");
+                break;
+            case transition::lose:
+                make_due("leases", m.run);
+                sweep();
+                break;
+            default:
+                sweep("tool");
+            }
+            if (may(t, s))
+                EXPECT_NE(run(m.run).at("seq"), before.at("seq"));
+            else
+                EXPECT_EQ(run(m.run), before);
+            if (t != transition::lose || may(t, s))
+                expect_consistent();
+        }
+    }
+}
+
+} // namespace
+} // namespace reprise

@@ -21,8 +21,13 @@ import tempfile
 from pathlib import Path
 
 
+started: list[Path] = []  # the output folder, once something may be in it
+
+
 def fail(code: int, reason: object) -> None:
     text = " ".join(str(reason).split())[:500]
+    for folder in started:
+        shutil.rmtree(folder, ignore_errors=True)
     print(f"generate-python: {text}", file=sys.stderr)
     sys.stderr.flush()
     sys.stdout.flush()
@@ -58,7 +63,8 @@ def main() -> None:
     from openapi_python_client.parser.errors import ErrorLevel
     from ruamel.yaml import YAML
 
-    from prepare_python import METHODS, prepare
+    from prepare_python import prepare
+    from python_names import METHODS
 
     text = source.read_bytes()
     document = json.loads(text) if source.suffix == ".json" else YAML(typ="safe", pure=False).load(text)
@@ -66,6 +72,7 @@ def main() -> None:
         fail(1, "the document is not a mapping")
     overrides = prepare(document)
 
+    started.append(target)
     # The generator formats its output with "ruff", found on PATH; the worker's PATH does not have this venv's.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     os.environ["RUFF_NO_CACHE"] = "true"
@@ -95,7 +102,6 @@ def main() -> None:
     said = [re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>", "(name)", line)[:300] for line in said]
     fatal = [line for line, p in zip(said, problems, strict=True) if p.level == ErrorLevel.ERROR]
     if fatal:
-        shutil.rmtree(target, ignore_errors=True)
         fail(1, "; ".join(fatal[:3]))
     said += mend(target / "api_client_preview")
     wanted = sum(m in METHODS for item in document["paths"].values() if isinstance(item, dict) for m in item)

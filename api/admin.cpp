@@ -47,7 +47,8 @@ struct admin {
         std::string scopes;
         for (std::string scope; std::getline(in, scope, ',');) {
             if (std::ranges::find(known_scopes, scope) == known_scopes.end())
-                throw std::invalid_argument("there is no scope " + scope + "; known: runs:read runs:write ops:read ops:write");
+                throw std::invalid_argument("there is no scope " + scope +
+                                            "; known: runs:read runs:write ops:read ops:write");
             scopes += (scopes.empty() ? "" : " ") + scope;
         }
         const auto user = order.user.empty() ? order.org : order.user;
@@ -61,11 +62,12 @@ struct admin {
 
         const auto key = make_api_key();
         const auto now = wall_clock();
-        const auto expires = order.expires_in_days == 0 ? 0 : now + order.expires_in_days * std::int64_t{86'400'000};
+        const auto expires =
+            order.expires_in_days == 0 ? 0 : now + order.expires_in_days * std::int64_t{86'400'000};
         co_await redis.call(redis::command::of("HSET", keys::api_key(key.id), "org", order.org, "partition",
-                                               std::to_string(partition), "user", user, "scopes", scopes, "digest",
-                                               key.secret_digest(), "created", std::to_string(now), "expires",
-                                               std::to_string(expires)));
+                                               std::to_string(partition), "user", user, "scopes", scopes,
+                                               "digest", key.secret_digest(), "created", std::to_string(now),
+                                               "expires", std::to_string(expires)));
         co_await redis.call(redis::command::of("ZADD", key_index, std::to_string(now), key.id));
         std::cout << key.text() << "\n";
     }
@@ -73,15 +75,17 @@ struct admin {
     asio::awaitable<void> keys_list() {
         const auto ids = co_await redis.call(redis::command::of("ZRANGE", key_index, "0", "-1"));
         if (!order.json)
-            std::cout << fmt::format("{:<14}{:<20}{:<20}{:<26}{:<26}{}\n", "KEY", "ORG", "USER", "CREATED", "EXPIRES", "SCOPES");
+            std::cout << fmt::format("{:<14}{:<20}{:<20}{:<26}{:<26}{}\n", "KEY", "ORG", "USER", "CREATED",
+                                     "EXPIRES", "SCOPES");
         for (std::size_t i = 0; i < ids.size(); ++i) {
-            const auto fields = co_await redis.call(redis::command::of("HGETALL", keys::api_key(ids[i].text())));
+            const auto fields =
+                co_await redis.call(redis::command::of("HGETALL", keys::api_key(ids[i].text())));
             show_key(ids[i].text(), record(fields.view()));
         }
     }
 
     void show_key(std::string_view id, const record& k) const {
-        const auto expires = k.text("revoked") == "1"      ? std::string("revoked")
+        const auto expires = k.text("revoked") == "1"   ? std::string("revoked")
                              : k.number("expires") == 0 ? std::string("never")
                                                         : rfc3339(k.number("expires"));
         if (!order.json) {
@@ -91,7 +95,9 @@ struct admin {
         }
         json::writer w;
         w.begin_object().member("keyId", id).member("org", k.text("org")).member("user", k.text("user"));
-        w.member("scopes", k.text("scopes")).member("createdAt", rfc3339(k.number("created"))).member("expires", expires);
+        w.member("scopes", k.text("scopes"))
+            .member("createdAt", rfc3339(k.number("created")))
+            .member("expires", expires);
         std::cout << w.end_object().text() << "\n";
     }
 
@@ -106,8 +112,9 @@ struct admin {
     asio::awaitable<void> orgs_set() {
         if (!order.plan.empty() && order.plan != "active" && order.plan != "inactive")
             throw std::invalid_argument("--plan is active or inactive");
-        const bool number = !order.runs_per_month.empty() && order.runs_per_month.size() <= 12 &&
-                            std::ranges::all_of(order.runs_per_month, [](char c) { return c >= '0' && c <= '9'; });
+        const bool number =
+            !order.runs_per_month.empty() && order.runs_per_month.size() <= 12 &&
+            std::ranges::all_of(order.runs_per_month, [](char c) { return c >= '0' && c <= '9'; });
         if (!order.runs_per_month.empty() && !number && order.runs_per_month != "unlimited")
             throw std::invalid_argument("--runs-per-month is a number or `unlimited`");
         const auto partition = co_await partition_of_org();

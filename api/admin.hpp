@@ -1,5 +1,5 @@
-// Administration from the command line: keys, organisations, projects. Each command makes one connection, says what it
-// did on standard output, and ends.
+// Administration from the command line: keys, organisations, projects. Each command makes one connection, says
+// what it did on standard output, and ends.
 #pragma once
 #include "api/settings.hpp"
 

@@ -1,4 +1,5 @@
-// reprise-api: the HTTP front end, and administration. Reads the command line; serve.cpp and admin.cpp do the rest.
+// reprise-api: the HTTP front end, and administration. Reads the command line; serve.cpp and admin.cpp do the
+// rest.
 #include "api/admin.hpp"
 #include "api/serve.hpp"
 #include "common/log.hpp"
@@ -33,7 +34,8 @@ struct commands {
 } // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app("Reprise retries runs from their retained inputs. Every setting is also read from the environment.");
+    CLI::App app(
+        "Reprise retries runs from their retained inputs. Every setting is also read from the environment.");
     app.set_version_flag("--version", REPRISE_VERSION);
     app.require_subcommand(1);
     app.fallthrough(); // settings may stand before or after the command
@@ -44,12 +46,15 @@ int main(int argc, char** argv) {
 
     auto* serve = app.add_subcommand("serve", "serve the REST API");
     auto* keys = c.group("keys", "API keys");
-    c.add(keys, "create", "make a key and print it; it is shown this once", admin_order::kind::keys_create, [&](CLI::App& s) {
-        s.add_option("--org", order.org, "organisation")->required();
-        s.add_option("--scopes", order.scopes, "comma-separated: runs:read,runs:write,ops:read,ops:write")->required();
-        s.add_option("--user", order.user, "user (default: the organisation's name)");
-        s.add_option("--expires-in-days", order.expires_in_days, "days until it expires (default: never)");
-    });
+    c.add(keys, "create", "make a key and print it; it is shown this once", admin_order::kind::keys_create,
+          [&](CLI::App& s) {
+              s.add_option("--org", order.org, "organisation")->required();
+              s.add_option("--scopes", order.scopes, "comma-separated: runs:read,runs:write,ops:read,ops:write")
+                  ->required();
+              s.add_option("--user", order.user, "user (default: the organisation's name)");
+              s.add_option("--expires-in-days", order.expires_in_days,
+                           "days until it expires (default: never)");
+          });
     c.add(keys, "list", "list keys, never their secrets", admin_order::kind::keys_list,
           [&](CLI::App& s) { s.add_flag("--json", order.json, "one JSON object a line"); });
     c.add(keys, "revoke", "make a key useless", admin_order::kind::keys_revoke,

@@ -110,7 +110,9 @@ std::string render_run(const run_record& r, bool no_worker) {
 std::string render_project(const record& p) {
     json::writer w;
     w.begin_object().member("id", p.text("id")).member("name", p.text("name"));
-    w.optional("apiName", p.text("apiName")).optional("mode", p.text("mode")).optional("status", p.text("status"));
+    w.optional("apiName", p.text("apiName"))
+        .optional("mode", p.text("mode"))
+        .optional("status", p.text("status"));
     w.member("createdAt", rfc3339(p.number("created")));
     write_time(w, "updatedAt", p.number("updated"));
     w.member("runCount", p.number("runs")).end_object();
@@ -120,7 +122,12 @@ std::string render_project(const record& p) {
 std::string render_capabilities(const accepted_run& a, const fleet_facts& f, const std::string& durability) {
     json::writer w;
     w.begin_object().member("queued", a.queued).member("oldestQueuedSeconds", (a.now - a.oldest_queued) / 1000);
-    w.key("workers").begin_object().member("live", f.live).member("slots", f.slots).member("busy", f.busy).end_object();
+    w.key("workers")
+        .begin_object()
+        .member("live", f.live)
+        .member("slots", f.slots)
+        .member("busy", f.busy)
+        .end_object();
     w.key("canStart").boolean(f.slots > f.busy && a.queued <= f.slots - f.busy);
     w.member("inputsRetainedUntil", rfc3339(a.kept_until)).member("durability", durability);
     w.key("quota").begin_object();
@@ -150,9 +157,14 @@ run_record record_of(const new_run& n, const accepted_run& a) {
     return r;
 }
 
-std::string document_of(std::string_view org, std::string_view user, std::string_view mode, std::string_view notes) {
+std::string document_of(std::string_view org, std::string_view user, std::string_view mode,
+                        std::string_view notes) {
     json::writer w;
-    w.begin_object().member("orgId", org).member("createdByUserId", user).member("mode", mode).optional("notes", notes);
+    w.begin_object()
+        .member("orgId", org)
+        .member("createdByUserId", user)
+        .member("mode", mode)
+        .optional("notes", notes);
     w.end_object();
     return w.take();
 }

@@ -1,5 +1,7 @@
 #include "api/routes.hpp"
 
+#include "common/json/utf8.hpp"
+
 #include <array>
 
 namespace reprise::api {
@@ -9,17 +11,31 @@ constexpr std::size_t small_body = 16u << 10;
 // A document of 16 MiB as a JSON string may double (line ends, quotes); config and old SDK come on top.
 constexpr std::size_t document_body = 48u << 20;
 
+// Documents are limited by bytes, in start_run.cpp.
+constexpr std::size_t any_length = ~std::size_t{0};
+constexpr std::array<body_field, 1> reason_only{{{"reason", 1000}}};
+constexpr std::array<body_field, 10> start_fields{{{"openapiText", any_length},
+                                                   {"configText", any_length},
+                                                   {"oldSdkText", any_length},
+                                                   {"mode", 40},
+                                                   {"projectId", 40},
+                                                   {"projectName", 200},
+                                                   {"openapiFileName", 200},
+                                                   {"configFileName", 200},
+                                                   {"oldSdkFileName", 200},
+                                                   {"notes", 4000}}};
+
 constexpr auto routes = std::to_array<route>({
-    {http::verb::post, "/api/reports/start", "runs:write", document_body, start_run},
-    {http::verb::post, "/api/runs/{runId}/retry", "runs:write", small_body, retry_run},
-    {http::verb::post, "/api/runs/{runId}/cancel", "runs:write", small_body, cancel_run},
-    {http::verb::get, "/api/runs/{runId}", "runs:read", 0, get_run},
-    {http::verb::get, "/api/runs", "runs:read", 0, list_runs},
-    {http::verb::get, "/api/projects", "runs:read", 0, list_projects},
-    {http::verb::get, "/api/projects/{projectId}", "runs:read", 0, get_project},
-    {http::verb::get, "/api/artifacts/download", "runs:read", 0, download_artifact},
-    {http::verb::get, "/livez", "", 0, live},
-    {http::verb::get, "/readyz", "", 0, ready},
+    {http::verb::post, "/api/reports/start", "runs:write", document_body, start_fields, start_run},
+    {http::verb::post, "/api/runs/{runId}/retry", "runs:write", small_body, reason_only, retry_run},
+    {http::verb::post, "/api/runs/{runId}/cancel", "runs:write", small_body, reason_only, cancel_run},
+    {http::verb::get, "/api/runs/{runId}", "runs:read", 0, {}, get_run},
+    {http::verb::get, "/api/runs", "runs:read", 0, {}, list_runs},
+    {http::verb::get, "/api/projects", "runs:read", 0, {}, list_projects},
+    {http::verb::get, "/api/projects/{projectId}", "runs:read", 0, {}, get_project},
+    {http::verb::get, "/api/artifacts/download", "runs:read", 0, {}, download_artifact},
+    {http::verb::get, "/livez", "", 0, {}, live},
+    {http::verb::get, "/readyz", "", 0, {}, ready},
 });
 
 std::string_view next_segment(std::string_view& path) {
@@ -43,6 +59,27 @@ bool matches(std::string_view pattern, std::string_view path, std::vector<std::s
 
 std::span<const route> all_routes() {
     return routes;
+}
+
+result<json::text_fields> read_fields(const route& r, std::string_view body) {
+    std::vector<std::string_view> names;
+    for (const auto& f : r.body)
+        names.push_back(f.name);
+    auto fields = json::read_text_fields(body, names);
+    if (!fields)
+        return fields;
+    for (const auto& f : r.body) {
+        const auto found = fields->find(f.name);
+        if (found == fields->end() || f.most_characters == any_length)
+            continue;
+        const std::string name(f.name);
+        if (code_points(found->second) > f.most_characters)
+            return failure{f.name == "reason" ? errc::reason_too_long : errc::invalid_body,
+                           name + " takes at most " + std::to_string(f.most_characters) + " characters"};
+        if (found->second.find('\0') != std::string::npos)
+            return failure{errc::invalid_body, name + " must not contain NUL"};
+    }
+    return fields;
 }
 
 // A linear search: there are ten routes, and comparing them costs less than a hash of the path.

@@ -1,5 +1,5 @@
-// Threads, connections and signals. Each serving thread has an io_context, an acceptor (SO_REUSEPORT), and connections to
-// Redis of its own; only the blob store's pool and a few atomics are shared.
+// Threads, connections and signals. Each serving thread has an io_context, an acceptor (SO_REUSEPORT), and
+// connections to Redis of its own; only the blob store's pool and a few atomics are shared.
 #include "api/serve.hpp"
 
 #include "api/http/session.hpp"
@@ -40,7 +40,8 @@ struct shared_state {
     std::string durability;
     std::atomic<bool> draining = false;
     std::atomic<unsigned> connections = 0;
-    explicit shared_state(const api_settings& s) : blobs(s.common.blob_root(), pool), durability(s.durability) {}
+    explicit shared_state(const api_settings& s)
+        : blobs(s.common.blob_root(), pool), durability(s.durability) {}
 };
 
 void log_end(std::exception_ptr failed, const char* what) {
@@ -58,12 +59,17 @@ void log_end(std::exception_ptr failed, const char* what) {
 class serving_thread {
   public:
     serving_thread(const api_settings& settings, shared_state& shared, unsigned index)
-        : settings_(settings), shared_(shared),
+        : settings_(settings),
+          shared_(shared),
           redis_(io_.get_executor(), settings.common.redis_options("reprise-api-" + std::to_string(index))),
-          functions_(redis_, settings.common.partitions), queue_(functions_, settings.common.limits()), keys_(redis_),
-          workers_(redis_), services_{redis_,        queue_,          shared.blobs,      keys_,           workers_,
-                                      shared.pool, shared.store_id, shared.durability, shared.draining},
-          acceptor_(io_), pause_(io_) {}
+          functions_(redis_, settings.common.partitions),
+          queue_(functions_, settings.common.limits()),
+          keys_(redis_),
+          workers_(redis_),
+          services_{redis_,      queue_,          shared.blobs,      keys_,          workers_,
+                    shared.pool, shared.store_id, shared.durability, shared.draining},
+          acceptor_(io_),
+          pause_(io_) {}
 
     // Throws what keeps this deployment from working at all.
     void prepare() {
@@ -73,7 +79,8 @@ class serving_thread {
         prepared.get();
     }
 
-    // The first thread takes the port without SO_REUSEPORT set on anyone else's socket: a port in use is an error.
+    // The first thread takes the port without SO_REUSEPORT set on anyone else's socket: a port in use is an
+    // error.
     tcp::endpoint listen(tcp::endpoint where, bool share) {
         acceptor_.open(where.protocol());
         acceptor_.set_option(tcp::acceptor::reuse_address(true));
@@ -99,7 +106,8 @@ class serving_thread {
             error_code ignored;
             acceptor_.close(ignored);
             sessions_.stop();
-            asio::co_spawn(io_, finish_within(grace), asio::detached); // ends the context itself; nothing to report
+            asio::co_spawn(io_, finish_within(grace),
+                           asio::detached); // ends the context itself; nothing to report
         });
     }
 
@@ -133,7 +141,8 @@ class serving_thread {
             if (ec) {
                 if (!acceptor_.is_open())
                     co_return;
-                log::warn("accept_failed", {{"why", ec.message()}}); // out of descriptors, mostly: wait for some
+                log::warn("accept_failed",
+                          {{"why", ec.message()}}); // out of descriptors, mostly: wait for some
                 pause_.expires_after(std::chrono::milliseconds(100));
                 co_await pause_.async_wait(asio::redirect_error(token, ec));
                 continue;
@@ -172,12 +181,14 @@ class serving_thread {
 
     asio::awaitable<void> drop_blobs(unsigned partition) {
         const auto due = co_await redis_.call(redis::command::of("ZRANGE", keys::retained(partition), "-inf",
-                                                                 std::to_string(wall_clock()), "BYSCORE", "LIMIT", "0", "50"));
+                                                                 std::to_string(wall_clock()), "BYSCORE",
+                                                                 "LIMIT", "0", "50"));
         for (std::size_t i = 0; i < due.size(); ++i) {
             const std::string member(due[i].text());
             const auto slash = member.find('/');
             const blob_id b{member.substr(0, slash), member.substr(slash + 1)};
-            co_await shared_.blobs.drop(b, [this, partition, &b] { return queue_.drop_if_due(partition, b.org, b.sha256); });
+            co_await shared_.blobs.drop(
+                b, [this, partition, &b] { return queue_.drop_if_due(partition, b.org, b.sha256); });
         }
     }
 

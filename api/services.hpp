@@ -1,4 +1,5 @@
-// What handlers use. One set per serving thread: nothing here is shared between threads but the pool and the flags.
+// What handlers use. One set per serving thread: nothing here is shared between threads but the pool and the
+// flags.
 #pragma once
 #include "api/auth/key_ring.hpp"
 #include "api/fleet.hpp"
@@ -18,9 +19,9 @@ struct services {
     blob_store& blobs;
     key_ring& keys;
     fleet& workers;
-    boost::asio::thread_pool& pool;        // for what blocks or computes
-    const std::string& store_id;           // of the blob store that Redis knows
-    const std::string& durability;         // required
+    boost::asio::thread_pool& pool; // for what blocks or computes
+    const std::string& store_id;    // of the blob store that Redis knows
+    const std::string& durability;  // required
     const std::atomic<bool>& draining;
 };
 

@@ -1,8 +1,8 @@
 // The words that both processes share for what goes wrong.
 //
-// Three bands. What depends on input or state is a value: `result<T>`. What is wrong with the world (Redis away, disk
-// unreadable) is an exception, `outage`, that travels to the one place that can act on it: the request boundary, the
-// claim loop. A bug is any other exception, caught at the request, the run and main.
+// Three bands. What depends on input or state is a value: `result<T>`. What is wrong with the world (Redis
+// away, disk unreadable) is an exception, `outage`, that travels to the one place that can act on it: the
+// request boundary, the claim loop. A bug is any other exception, caught at the request, the run and main.
 #pragma once
 #include <boost/system/result.hpp>
 
@@ -19,15 +19,15 @@ enum class errc {
 #undef CODE
 };
 
-std::string_view code_of(errc e);         // the stable public name
-int http_status_of(errc e);               // 0 for codes that only runs and steps carry
-std::string_view meaning_of(errc e);      // one sentence for people
-errc errc_of(std::string_view code);      // throws std::invalid_argument for a name not in the table
+std::string_view code_of(errc e);    // the stable public name
+int http_status_of(errc e);          // 0 for codes that only runs and steps carry
+std::string_view meaning_of(errc e); // one sentence for people
+errc errc_of(std::string_view code); // throws std::invalid_argument for a name not in the table
 
 struct failure {
-    failure() : code(errc::internal_error) {}
+    failure() = default;
     failure(errc c, std::string m) : code(c), message(std::move(m)) {}
-    errc code;
+    errc code = errc::internal_error;
     std::string message; // more than the meaning of the code, for people; may be empty
 };
 

@@ -14,14 +14,23 @@ struct field {
 
 enum class level { debug, info, warn, error };
 
-// "debug", "info", "warn", "error"; throws std::invalid_argument otherwise. Called once, before any thread starts.
+// "debug", "info", "warn", "error"; throws std::invalid_argument otherwise. Called once, before any thread
+// starts.
 void configure(std::string_view level_name, std::string_view process);
 
 void write(level l, std::string_view event, std::initializer_list<field> fields);
 
-inline void debug(std::string_view event, std::initializer_list<field> f = {}) { write(level::debug, event, f); }
-inline void info(std::string_view event, std::initializer_list<field> f = {}) { write(level::info, event, f); }
-inline void warn(std::string_view event, std::initializer_list<field> f = {}) { write(level::warn, event, f); }
-inline void error(std::string_view event, std::initializer_list<field> f = {}) { write(level::error, event, f); }
+inline void debug(std::string_view event, std::initializer_list<field> f = {}) {
+    write(level::debug, event, f);
+}
+inline void info(std::string_view event, std::initializer_list<field> f = {}) {
+    write(level::info, event, f);
+}
+inline void warn(std::string_view event, std::initializer_list<field> f = {}) {
+    write(level::warn, event, f);
+}
+inline void error(std::string_view event, std::initializer_list<field> f = {}) {
+    write(level::error, event, f);
+}
 
 } // namespace reprise::log

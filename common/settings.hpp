@@ -38,6 +38,7 @@ struct common_settings {
 
 // `help` is the flag's text; the environment's name is added to it.
 template <class T>
-void add_setting(CLI::App& app, const std::string& flag, T& where, const std::string& environment, const std::string& help);
+void add_setting(CLI::App& app, const std::string& flag, T& where, const std::string& environment,
+                 const std::string& help);
 
 } // namespace reprise

@@ -31,23 +31,27 @@ unix_ms wall_clock() {
 std::string rfc3339(unix_ms t) {
     const auto b = break_down(t);
     return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(b.date.year()),
-                       static_cast<unsigned>(b.date.month()), static_cast<unsigned>(b.date.day()), b.time.hours().count(),
-                       b.time.minutes().count(), b.time.seconds().count(), b.time.subseconds().count());
+                       static_cast<unsigned>(b.date.month()), static_cast<unsigned>(b.date.day()),
+                       b.time.hours().count(), b.time.minutes().count(), b.time.seconds().count(),
+                       b.time.subseconds().count());
 }
 
 std::string http_date(unix_ms t) {
     static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     const auto b = break_down(t);
-    return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", days[b.weekday], static_cast<unsigned>(b.date.day()),
-                       months[static_cast<unsigned>(b.date.month()) - 1], static_cast<int>(b.date.year()),
-                       b.time.hours().count(), b.time.minutes().count(), b.time.seconds().count());
+    return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", days[b.weekday],
+                       static_cast<unsigned>(b.date.day()), months[static_cast<unsigned>(b.date.month()) - 1],
+                       static_cast<int>(b.date.year()), b.time.hours().count(), b.time.minutes().count(),
+                       b.time.seconds().count());
 }
 
 unix_ms end_of_month(std::int64_t month) {
     using namespace std::chrono;
     const auto next = month + 1;
-    const year_month_day first{year{static_cast<int>(next / 12)}, std::chrono::month{static_cast<unsigned>(next % 12) + 1}, day{1}};
+    const year_month_day first{year{static_cast<int>(next / 12)},
+                               std::chrono::month{static_cast<unsigned>(next % 12) + 1}, day{1}};
     return duration_cast<milliseconds>(sys_days{first}.time_since_epoch()).count();
 }
 

@@ -7,7 +7,8 @@
 
 namespace reprise::worker {
 
-// Before attempt n + 1: full jitter over a capped exponential, so that runs which failed together do not return together.
+// Before attempt n + 1: full jitter over a capped exponential, so that runs which failed together do not return
+// together.
 inline std::chrono::milliseconds backoff(int attempt) {
     constexpr std::int64_t base = 1000, cap = 60'000;
     const auto most = std::min(cap, base << std::min(attempt, 10));

@@ -10,11 +10,13 @@
 #include <string_view>
 
 int main(int argc, char** argv) {
-    // Not a command of the user's: how the worker starts the process that watches over a step (command/warden.hpp).
+    // Not a command of the user's: how the worker starts the process that watches over a step
+    // (command/warden.hpp).
     if (argc > 1 && std::string_view(argv[1]) == "warden")
         return reprise::worker::warden_main(argc, argv);
 
-    CLI::App app("Works on the runs that reprise-api accepts. Every setting is also read from the environment.");
+    CLI::App app(
+        "Works on the runs that reprise-api accepts. Every setting is also read from the environment.");
     app.set_version_flag("--version", REPRISE_VERSION);
     reprise::worker::worker_settings settings;
     settings.add_to(app);

@@ -2,8 +2,8 @@
 
 #include "common/crypto/digest.hpp"
 #include "common/json/document.hpp"
-#include "common/json/writer.hpp"
 #include "common/json/utf8.hpp"
+#include "common/json/writer.hpp"
 #include "common/log.hpp"
 #include "common/run/id.hpp"
 #include "common/run/verdict.hpp"
@@ -31,8 +31,12 @@ constexpr auto after_outage = std::chrono::seconds(5);
 class run_process {
   public:
     run_process(claimed_run claimed, std::shared_ptr<held_run> held, work_deps& deps)
-        : run_(std::move(claimed.run)), mode_(run_.fields.text("mode")), held_(std::move(held)), deps_(deps),
-          plan_(deps.plans.of_mode(mode_)), space_(deps.work_dir, {held_->ticket, run_}, deps.blobs, deps.pool) {}
+        : run_(std::move(claimed.run)),
+          mode_(run_.fields.text("mode")),
+          held_(std::move(held)),
+          deps_(deps),
+          plan_(deps.plans.of_mode(mode_)),
+          space_(deps.work_dir, {held_->ticket, run_}, deps.blobs, deps.pool) {}
 
     asio::awaitable<void> work() {
         for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
@@ -62,10 +66,13 @@ class run_process {
     asio::awaitable<void> fail(errc code, std::string step) {
         const auto& t = held_->ticket;
         auto call = [&] {
-            return deps_.queue.finish(t, run_status::failed, "failed", "", std::string(code_of(code)), step, pending_);
+            return deps_.queue.finish(t, run_status::failed, "failed", "", std::string(code_of(code)), step,
+                                      pending_);
         };
         co_await insist(call);
-        log::info("run_ended", {{"run", run_.id}, {"status", "failed"}, {"code", std::string(code_of(code))}, {"step", step}});
+        log::info(
+            "run_ended",
+            {{"run", run_.id}, {"status", "failed"}, {"code", std::string(code_of(code))}, {"step", step}});
     }
 
   private:
@@ -96,7 +103,10 @@ class run_process {
 
     std::string facts(const step_rule& rule, std::string_view status, const step_outcome* o) const {
         json::writer w;
-        w.begin_object().member("name", rule.name).member("status", status).member("attempt", std::int64_t{attempt_});
+        w.begin_object()
+            .member("name", rule.name)
+            .member("status", status)
+            .member("attempt", std::int64_t{attempt_});
         if (!rule.required)
             w.key("required").boolean(false);
         if (o && o->error) {
@@ -150,11 +160,13 @@ class run_process {
         const auto& t = held_->ticket;
         const auto plan = plan_.plan();
         auto call = [&] { return deps_.queue.step(t, plan, rule.name, pending_); };
-        log::debug("step_begins", {{"run", run_.id}, {"step", rule.name}, {"attempt", std::to_string(attempt_)}});
+        log::debug("step_begins",
+                   {{"run", run_.id}, {"step", rule.name}, {"attempt", std::to_string(attempt_)}});
         co_return co_await insist(call);
     }
 
-    asio::awaitable<void> record_end(std::size_t i, const step_rule& rule, std::string status, step_outcome& o) {
+    asio::awaitable<void> record_end(std::size_t i, const step_rule& rule, std::string status,
+                                     step_outcome& o) {
         if (!o.log.empty()) {
             const auto file = space_.root() / (rule.name + ".log.txt");
             auto write = [&] {
@@ -216,7 +228,8 @@ class run_process {
             if (attempt_ < rule.attempts) {
                 co_await record_end(i, rule, "retrying", o);
                 const auto delay = backoff(attempt_);
-                log::info("step_again", {{"run", run_.id}, {"step", rule.name}, {"in_ms", std::to_string(delay.count())}});
+                log::info("step_again",
+                          {{"run", run_.id}, {"step", rule.name}, {"in_ms", std::to_string(delay.count())}});
                 co_await hand_back_after(delay, "step " + rule.name + " is tried again");
                 co_return false;
             }
@@ -269,7 +282,8 @@ class run_process {
         const auto& t = held_->ticket;
         auto call = [&] { return deps_.queue.finish(t, end.status, verdict, quality_, "", "", pending_); };
         co_await insist(call);
-        log::info("run_ended", {{"run", run_.id}, {"status", std::string(name_of(end.status))}, {"verdict", verdict}});
+        log::info("run_ended",
+                  {{"run", run_.id}, {"status", std::string(name_of(end.status))}, {"verdict", verdict}});
     }
 
     run_record run_;

@@ -1,6 +1,7 @@
-// One run on this worker, from claim to finish: every step that is not done, each recorded before the next begins.
+// One run on this worker, from claim to finish: every step that is not done, each recorded before the next
+// begins.
 #pragma once
-#include "worker/held_run.hpp"
+#include "worker/lease_book.hpp"
 #include "worker/pipeline/pipeline.hpp"
 
 #include "common/blob/blob_store.hpp"
@@ -21,7 +22,8 @@ struct work_deps {
     const std::string& work_dir;
 };
 
-// Ends when the run is finished, blocked, released, or no longer ours. Never throws for what a run or the world can do.
+// Ends when the run is finished, blocked, released, or no longer ours. Never throws for what a run or the world
+// can do.
 boost::asio::awaitable<void> process_run(claimed_run claimed, std::shared_ptr<held_run> held, work_deps& deps);
 
 } // namespace reprise::worker

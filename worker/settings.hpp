@@ -7,7 +7,7 @@ namespace reprise::worker {
 
 struct worker_settings {
     common_settings common;
-    std::string name;      // default: host-pid-random
+    std::string name; // default: host-pid-random
     unsigned concurrency = 2;
     std::string toolchain; // directory of the generators; where {toolchain} in pipelines leads
     std::string pipelines; // file; empty: the built-in ones

@@ -9,8 +9,8 @@
 #include "common/crypto/digest.hpp"
 #include "common/log.hpp"
 #include "common/queue/keys.hpp"
-#include "common/run/id.hpp"
 #include "worker/command/command.hpp"
+#include "worker/lease_book.hpp"
 #include "worker/process_run.hpp"
 #include "worker/registry.hpp"
 
@@ -25,7 +25,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
-#include <map>
 
 namespace reprise::worker {
 namespace asio = boost::asio;
@@ -41,7 +40,8 @@ constexpr auto after_failure = milliseconds(500);
 constexpr std::size_t most_claimed_at_once = 64;
 
 pipelines load_pipelines(const worker_settings& s) {
-    return s.pipelines.empty() ? pipelines::built_in(s.toolchain) : pipelines::from_file(s.pipelines, s.toolchain);
+    return s.pipelines.empty() ? pipelines::built_in(s.toolchain)
+                               : pipelines::from_file(s.pipelines, s.toolchain);
 }
 
 redis::options for_bell(redis::options o) {
@@ -53,11 +53,17 @@ redis::options for_bell(redis::options o) {
 class worker {
   public:
     worker(const worker_settings& s, std::string id)
-        : settings_(s), id_(std::move(id)), plans_(load_pipelines(s)),
+        : settings_(s),
+          id_(std::move(id)),
+          plans_(load_pipelines(s)),
           redis_(io_.get_executor(), s.common.redis_options("reprise-" + id_)),
           bell_(io_.get_executor(), for_bell(s.common.redis_options("reprise-" + id_))),
-          functions_(redis_, s.common.partitions), queue_(functions_, s.common.limits()), blobs_(s.common.blob_root(), pool_),
-          deps_{queue_, blobs_, plans_, pool_, s.work_dir}, signals_(io_, SIGTERM, SIGINT, SIGTSTP), changed_(io_),
+          functions_(redis_, s.common.partitions),
+          queue_(functions_, s.common.limits()),
+          blobs_(s.common.blob_root(), pool_),
+          deps_{queue_, blobs_, plans_, pool_, s.work_dir},
+          signals_(io_, SIGTERM, SIGINT, SIGTSTP),
+          changed_(io_),
           drain_timer_(io_) {}
 
     int run() {
@@ -101,7 +107,8 @@ class worker {
             if (!ready)
                 co_await sleep(after_failure);
         }
-        log::info("working", {{"worker", id_}, {"slots", std::to_string(settings_.concurrency)}, {"tools", tools_here()}});
+        log::info("working",
+                  {{"worker", id_}, {"slots", std::to_string(settings_.concurrency)}, {"tools", tools_here()}});
         spawn(beat_loop(), "beat");
         spawn(check_loop(), "check");
         spawn(sweep_loop(), "sweep");
@@ -143,41 +150,44 @@ class worker {
             else if (got.runs.empty() && !got.looked_at_tickets)
                 co_await wait_for_bell(partition);
         }
-        // A claim whose reply was lost may have taken runs: they are handed back by the sweep when their lease ends.
+        // A claim whose reply was lost may have taken runs: they are handed back by the sweep when their lease
+        // ends.
     }
 
     void take(claimed_run c, std::int64_t claim_sent) {
-        auto held = std::make_shared<held_run>();
-        held->ticket = c.ticket;
-        held->lease_end = claim_sent + settings_.common.lease_ms;
-        held->hand_back = draining_now_;
         const auto id = c.ticket.run;
-        held_[id] = held;
+        auto held = held_.add(c.ticket, claim_sent + settings_.common.lease_ms);
+        held->hand_back = draining_now_;
         log::debug("claimed", {{"run", id}, {"epoch", std::to_string(c.ticket.epoch)}});
-        asio::co_spawn(io_, process_run(std::move(c), std::move(held), deps_), [this, id](std::exception_ptr failed) {
-            held_.erase(id);
-            changed_.cancel();
-            try {
-                if (failed)
-                    std::rethrow_exception(failed);
-            } catch (const std::exception& e) {
-                log::error("run_abandoned", {{"run", id}, {"why", e.what()}}); // its lease ends, and it is taken up again
-            }
-        });
+        asio::co_spawn(
+            io_, process_run(std::move(c), std::move(held), deps_), [this, id](std::exception_ptr failed) {
+                held_.remove(id);
+                changed_.cancel();
+                try {
+                    if (failed)
+                        std::rethrow_exception(failed);
+                } catch (const std::exception& e) {
+                    log::error("run_abandoned",
+                               {{"run", id}, {"why", e.what()}}); // its lease ends, and it is taken up again
+                }
+            });
     }
 
-    // Wakes one idle worker per ticket; reading the bell takes nothing, so a lost ring costs a second and no run.
+    // Wakes one idle worker per ticket; reading the bell takes nothing, so a lost ring costs a second and no
+    // run.
     asio::awaitable<void> wait_for_bell(unsigned partition) {
         bool failed = false;
         try {
-            co_await bell_.call(redis::command::of(
-                "XREADGROUP", "GROUP", keys::bell_group, "any", "COUNT", "1000", "BLOCK",
-                std::to_string(longest_wait_for_bell.count()), "NOACK", "STREAMS", keys::queue(partition, keys::again_stream),
-                keys::queue(partition, keys::default_stream), ">", ">"));
+            co_await bell_.call(redis::command::of("XREADGROUP", "GROUP", keys::bell_group, "any", "COUNT",
+                                                   "1000", "BLOCK",
+                                                   std::to_string(longest_wait_for_bell.count()), "NOACK",
+                                                   "STREAMS", keys::queue(partition, keys::again_stream),
+                                                   keys::queue(partition, keys::default_stream), ">", ">"));
         } catch (const outage& e) {
             failed = true;
         } catch (const redis::refused& e) {
-            log::warn("bell_refused", {{"why", e.what()}}); // no group after a FLUSHALL: the next claim makes it
+            log::warn("bell_refused",
+                      {{"why", e.what()}}); // no group after a FLUSHALL: the next claim makes it
             failed = true;
         }
         if (failed)
@@ -186,45 +196,18 @@ class worker {
 
     // --- 2. beat, 3. check, 4. sweep ---
 
-    std::vector<claim_ticket> held_in(unsigned partition) const {
-        std::vector<claim_ticket> out;
-        for (const auto& [id, h] : held_)
-            if (!h->lost && partition_of(id_kind::run, id) == partition)
-                out.push_back(h->ticket);
-        return out;
-    }
-
-    void mark_lost(const std::vector<lost_run>& lost, const std::vector<claim_ticket>& asked) {
-        for (const auto& l : lost) {
-            const auto found = held_.find(l.run);
-            // The same run may have been claimed anew since the question was sent.
-            const auto about = std::ranges::find(asked, l.run, &claim_ticket::run);
-            if (found == held_.end() || about == asked.end() || about->epoch != found->second->ticket.epoch)
-                continue;
-            log::info("run_lost", {{"run", l.run}, {"status", l.status}});
-            found->second->lost = true;
-            found->second->stop_command();
-        }
-    }
-
     asio::awaitable<void> beat_loop() {
         while (!over()) {
             auto next = after_failure;
             try {
-                const worker_entry entry{id_, draining_ ? "draining" : quiet_ ? "quiet" : "running", tools_here(),
-                                         settings_.concurrency, held_.size()};
+                const worker_entry entry{id_,
+                                         draining_ ? "draining"
+                                         : quiet_  ? "quiet"
+                                                   : "running",
+                                         tools_here(), settings_.concurrency, held_.size()};
                 co_await enroll(redis_, entry, milliseconds(settings_.common.lease_ms));
-                for (unsigned p = 0; p < settings_.common.partitions; ++p) {
-                    const auto asked = held_in(p);
-                    if (asked.empty())
-                        continue;
-                    const auto sent = boottime_ms();
-                    const auto lost = co_await queue_.beat(p, id_, asked);
-                    mark_lost(lost, asked);
-                    for (const auto& t : asked)
-                        if (const auto h = held_.find(t.run); h != held_.end() && h->second->ticket.epoch == t.epoch && !h->second->lost)
-                            h->second->extend(sent + settings_.common.lease_ms);
-                }
+                for (unsigned p = 0; p < settings_.common.partitions; ++p)
+                    co_await held_.beat(p, queue_, id_);
                 next = milliseconds(settings_.common.beat_ms);
             } catch (const outage& e) {
                 log::warn("beat_failed", {{"why", e.what()}});
@@ -237,11 +220,8 @@ class worker {
         while (!over()) {
             co_await sleep(check_every);
             try {
-                for (unsigned p = 0; p < settings_.common.partitions; ++p) {
-                    const auto asked = held_in(p);
-                    if (!asked.empty())
-                        mark_lost(co_await queue_.check(p, asked), asked);
-                }
+                for (unsigned p = 0; p < settings_.common.partitions; ++p)
+                    co_await held_.check(p, queue_);
             } catch (const outage& e) {
                 log::debug("check_failed", {{"why", e.what()}}); // the beat tells, and acts
             }
@@ -304,10 +284,7 @@ class worker {
 
     void hand_everything_back() {
         draining_now_ = true;
-        for (auto& [id, h] : held_) {
-            h->hand_back = true;
-            h->stop_command();
-        }
+        held_.hand_back_all();
     }
 
     asio::awaitable<void> end_when_idle() {
@@ -339,8 +316,8 @@ class worker {
     const worker_settings& settings_;
     const std::string id_;
     const pipelines plans_;
-    asio::thread_pool pool_{2};                            // disk, digests, documents
-    std::map<std::string, std::shared_ptr<held_run>> held_; // before io_: what is left in io_ refers to it
+    asio::thread_pool pool_{2}; // disk, digests, documents
+    lease_book held_;           // before io_: what is left in io_ refers to it
     asio::io_context io_{1};
     redis::connection redis_, bell_;
     functions functions_;
@@ -354,20 +331,6 @@ class worker {
     int status_ = 0;
 };
 
-asio::awaitable<bool> is_alive(redis::connection& c, std::string name) {
-    if (!name.empty()) {
-        const auto there = co_await c.call(redis::command::of("EXISTS", keys::worker(name)));
-        co_return there.number() == 1;
-    }
-    const auto ids = co_await c.call(redis::command::of("ZRANGE", keys::workers, "-1000", "-1"));
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-        const auto host = co_await c.call(redis::command::of("HGET", keys::worker(ids[i].text()), "host"));
-        if (host.text() == host_name())
-            co_return true;
-    }
-    co_return false;
-}
-
 } // namespace
 
 int work(const worker_settings& settings) {
@@ -380,19 +343,6 @@ int work(const worker_settings& settings) {
         std::cerr << "reprise-worker: " << e.what() << "\n";
         return configuration_error;
     }
-}
-
-int check_health(const worker_settings& settings) {
-    asio::io_context io{1};
-    redis::connection redis(io.get_executor(), settings.common.redis_options("reprise-health"));
-    int status = 1;
-    asio::co_spawn(io, is_alive(redis, settings.name), [&](std::exception_ptr failed, bool alive) {
-        status = !failed && alive ? 0 : 1;
-        io.stop();
-    });
-    io.run();
-    std::cout << (status == 0 ? "healthy\n" : "no sign of life\n");
-    return status;
 }
 
 } // namespace reprise::worker

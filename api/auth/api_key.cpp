@@ -39,7 +39,8 @@ api_key make_api_key() {
 }
 
 std::optional<api_key> parse_api_key(std::string_view text) {
-    if (text.size() != 3 + id_size + 1 + secret_size + checksum_size || !text.starts_with("rp_") || text[3 + id_size] != '_')
+    if (text.size() != 3 + id_size + 1 + secret_size + checksum_size || !text.starts_with("rp_") ||
+        text[3 + id_size] != '_')
         return std::nullopt;
     const auto head = text.substr(0, text.size() - checksum_size);
     api_key k{std::string(head.substr(3, id_size)), std::string(head.substr(3 + id_size + 1))};

@@ -1,5 +1,5 @@
-// From an Authorization header to a caller. Records of keys are read from Redis and remembered for two seconds, so that a
-// revocation works within two seconds on every process.
+// From an Authorization header to a caller. Records of keys are read from Redis and remembered for two seconds,
+// so that a revocation works within two seconds on every process.
 #pragma once
 #include "api/auth/api_key.hpp"
 #include "api/auth/caller.hpp"

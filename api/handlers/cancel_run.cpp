@@ -1,4 +1,5 @@
-// POST /api/runs/{runId}/cancel: the cancel is the terminal transition itself; a worker learns of it within a second.
+// POST /api/runs/{runId}/cancel: the cancel is the terminal transition itself; a worker learns of it within a
+// second.
 #include "api/handlers/handlers.hpp"
 #include "api/render.hpp"
 #include "common/crypto/digest.hpp"
@@ -8,17 +9,14 @@
 namespace reprise::api {
 namespace asio = boost::asio;
 
-asio::awaitable<response> cancel_run(const request& req, services& s) {
+asio::awaitable<response> cancel_run(request& req, services& s) {
     const auto accept = req.header(http::field::accept);
-    auto reason = read_reason(req);
-    if (!reason)
-        co_return error_response(reason.error(), accept);
     const auto& id = req.parameters.at(0);
     if (!partition_of(id_kind::run, id))
         co_return error_response({errc::run_not_found, ""}, accept);
 
-    const auto done = co_await s.queue.cancel(req.who.partition, id, req.who.org, random_base32(26), req.who.actor(),
-                                              std::move(*reason));
+    const auto done = co_await s.queue.cancel(req.who.partition, id, req.who.org, random_base32(26),
+                                              req.who.actor(), req.text("reason"));
     if (!done) {
         auto why = done.error();
         if (why.code == errc::run_not_cancelable)

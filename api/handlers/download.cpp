@@ -51,7 +51,7 @@ std::string file_name(const artifact& a) {
 
 } // namespace
 
-asio::awaitable<response> download_artifact(const request& req, services& s) {
+asio::awaitable<response> download_artifact(request& req, services& s) {
     const auto accept = req.header(http::field::accept);
     const auto run_id = req.query.find("runId"), key = req.query.find("key");
     if (run_id == req.query.end() || key == req.query.end())
@@ -83,7 +83,8 @@ asio::awaitable<response> download_artifact(const request& req, services& s) {
     if (range) {
         r.status = 206;
         r.with("Content-Range", "bytes " + std::to_string(range->offset) + "-" +
-                                    std::to_string(range->offset + range->size - 1) + "/" + std::to_string(whole));
+                                    std::to_string(range->offset + range->size - 1) + "/" +
+                                    std::to_string(whole));
     }
     // What generators made of a stranger's document: never run or rendered in our origin.
     r.with("Content-Disposition", "attachment; filename=\"" + file_name(*found) + "\"");

@@ -1,6 +1,6 @@
-// Every call of the API, one function each; routes.cpp says which path leads where. By the time a handler runs the caller
-// is known and has the scope, and the body is there and is JSON by its type. What a handler refuses is a value;
-// an outage (Redis, disk) is an exception that the session turns into 503.
+// Every call of the API, one function each; routes.cpp says which path leads where. By the time a handler runs
+// the caller is known and has the scope, and the body is there and is JSON by its type. What a handler refuses
+// is a value; an outage (Redis, disk) is an exception that the session turns into 503.
 #pragma once
 #include "api/http/message.hpp"
 #include "api/services.hpp"
@@ -12,35 +12,36 @@ namespace reprise::api {
 
 using handled = boost::asio::awaitable<response>;
 
-handled start_run(const request& req, services& s);
-handled retry_run(const request& req, services& s);
-handled cancel_run(const request& req, services& s);
-handled get_run(const request& req, services& s);
-handled list_runs(const request& req, services& s);
-handled list_projects(const request& req, services& s);
-handled get_project(const request& req, services& s);
-handled download_artifact(const request& req, services& s);
-handled live(const request& req, services& s);
-handled ready(const request& req, services& s);
+handled start_run(request& req, services& s);
+handled retry_run(request& req, services& s);
+handled cancel_run(request& req, services& s);
+handled get_run(request& req, services& s);
+handled list_runs(request& req, services& s);
+handled list_projects(request& req, services& s);
+handled get_project(request& req, services& s);
+handled download_artifact(request& req, services& s);
+handled live(request& req, services& s);
+handled ready(request& req, services& s);
 
 // --- shared by them ---
 
-// The caller's run; run_not_found for one that is unknown or another organisation's, after the same Redis calls.
+// The caller's run; run_not_found for one that is unknown or another organisation's, after the same Redis
+// calls.
 boost::asio::awaitable<result<run_record>> load_run(const caller& who, std::string id, services& s);
 boost::asio::awaitable<record> load_project(unsigned partition, std::string_view id, services& s);
-
-// The reason in the body of a retry or cancel; at most 1000 characters.
-result<std::string> read_reason(const request& req);
 
 // What an Idempotency-Key makes of a request: both empty without the header.
 struct idempotency {
     std::string hash, fingerprint;
 };
 result<idempotency> idempotency_of(const request& req);
-// The run that this key and request made before; nothing if it is new; idempotency_key_reused for another request.
+// The run that this key and request made before; nothing if it is new; idempotency_key_reused for another
+// request.
 boost::asio::awaitable<result<std::string>> find_replay(const request& req, const idempotency& i, services& s);
 
-// 202 for a run that was accepted, now or (replayed) earlier.
-handled accepted_response(const request& req, const new_run& n, const accepted_run& a, const run_record* source, services& s);
+// 202 for a run that was accepted now, and for one that an earlier, equal request made. `source` of a retry,
+// else null.
+handled accepted_response(const new_run& n, const accepted_run& a, const run_record* source, services& s);
+handled replayed_response(const request& req, std::string run, const run_record* source, services& s);
 
 } // namespace reprise::api

@@ -50,11 +50,11 @@ response state(unsigned status, std::string_view word, std::string_view why = {}
 
 } // namespace
 
-asio::awaitable<response> live(const request&, services&) {
+asio::awaitable<response> live(request&, services&) {
     co_return state(200, "live");
 }
 
-asio::awaitable<response> ready(const request&, services& s) {
+asio::awaitable<response> ready(request&, services& s) {
     const auto why = co_await why_not_ready(s);
     if (why.empty())
         co_return state(200, "ready");

@@ -11,7 +11,7 @@ namespace {
 constexpr const char* last_listed = "199"; // rank of the oldest project in a list
 }
 
-asio::awaitable<response> list_projects(const request& req, services& s) {
+asio::awaitable<response> list_projects(request& req, services& s) {
     const auto index = keys::projects(req.who.partition, req.who.org);
     const auto ids = co_await s.redis.call(redis::command::of("ZREVRANGE", index, "0", last_listed));
     json::writer w;
@@ -22,7 +22,7 @@ asio::awaitable<response> list_projects(const request& req, services& s) {
     co_return json_response(200, w.take());
 }
 
-asio::awaitable<response> get_project(const request& req, services& s) {
+asio::awaitable<response> get_project(request& req, services& s) {
     const auto& id = req.parameters.at(0);
     record p;
     if (partition_of(id_kind::project, id))

@@ -5,7 +5,6 @@
 #include "common/queue/keys.hpp"
 #include "common/run/id.hpp"
 
-
 #include <charconv>
 
 namespace reprise::api {
@@ -39,9 +38,9 @@ bool matches(std::string_view if_none_match, std::string_view etag) {
 }
 
 struct page {
-    std::string index;      // zset to walk, newest first
-    std::string after;      // run id of the last one already seen, or empty
-    std::string status;     // filter, or empty
+    std::string index;  // zset to walk, newest first
+    std::string after;  // run id of the last one already seen, or empty
+    std::string status; // filter, or empty
     std::size_t limit = default_page;
 };
 
@@ -95,7 +94,8 @@ asio::awaitable<result<found_page>> walk(const request& req, const page& p, serv
         rank = at.number() + 1;
     }
     for (int looked_at = 0; looked_at < most_looked_at;) {
-        const auto last = rank + static_cast<std::int64_t>(p.limit); // one more than a page: is there a next one?
+        const auto last =
+            rank + static_cast<std::int64_t>(p.limit); // one more than a page: is there a next one?
         const auto ids = co_await s.redis.call(
             redis::command::of("ZREVRANGE", p.index, std::to_string(rank), std::to_string(last)));
         for (std::size_t i = 0; i < ids.size(); ++i) {
@@ -119,19 +119,20 @@ asio::awaitable<result<found_page>> walk(const request& req, const page& p, serv
 
 } // namespace
 
-asio::awaitable<response> get_run(const request& req, services& s) {
+asio::awaitable<response> get_run(request& req, services& s) {
     const auto run = co_await load_run(req.who, req.parameters.at(0), s);
     if (!run)
         co_return error_response(run.error(), req.header(http::field::accept));
     const bool no_worker = (co_await s.workers.look()).live == 0;
     const auto etag = etag_of(*run, no_worker);
-    auto r = matches(req.header(http::field::if_none_match), etag) ? json_response(304, "")
-                                                                   : json_response(200, render_run(*run, no_worker));
+    auto r = matches(req.header(http::field::if_none_match), etag)
+                 ? json_response(304, "")
+                 : json_response(200, render_run(*run, no_worker));
     r.with("ETag", etag).with("Cache-Control", "private, no-cache");
     co_return r;
 }
 
-asio::awaitable<response> list_runs(const request& req, services& s) {
+asio::awaitable<response> list_runs(request& req, services& s) {
     const auto p = read_page(req);
     if (!p)
         co_return error_response(p.error(), req.header(http::field::accept));

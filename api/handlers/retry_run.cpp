@@ -1,4 +1,5 @@
-// POST /api/runs/{runId}/retry: a new run from the inputs that an earlier run retained. The file to show a visitor.
+// POST /api/runs/{runId}/retry: a new run from the inputs that an earlier run retained. The file to show a
+// visitor.
 #include "api/handlers/handlers.hpp"
 #include "api/render.hpp"
 #include "common/crypto/digest.hpp"
@@ -11,13 +12,15 @@ namespace {
 
 failure not_retained(const run_record& source, std::string_view input) {
     const auto kept = source.fields.number(source.fields.number("expires") != 0 ? "expires" : "keptUntil");
-    const auto since = kept <= wall_clock() ? "since " + rfc3339(kept) : "though it was to be kept until " + rfc3339(kept);
+    const auto since =
+        kept <= wall_clock() ? "since " + rfc3339(kept) : "though it was to be kept until " + rfc3339(kept);
     return {errc::inputs_not_retained, "The raw input `" + std::string(input) + "` of " + source.id +
                                            " is no longer retained, " + since + "."};
 }
 
 // What is on disk now; accept decides again by what Redis knows, and the worker by the digest.
-asio::awaitable<result<std::vector<std::string>>> retained_blobs(const request& req, const run_record& source, services& s) {
+asio::awaitable<result<std::vector<std::string>>> retained_blobs(const request& req, const run_record& source,
+                                                                 services& s) {
     std::vector<std::string> blobs;
     for (const auto& input : inputs_of(source)) {
         const auto size = co_await s.blobs.find({req.who.org, input.sha256});
@@ -30,10 +33,11 @@ asio::awaitable<result<std::vector<std::string>>> retained_blobs(const request& 
     co_return blobs;
 }
 
-new_run retry_of(const run_record& source, const request& req, std::string reason, std::vector<std::string> blobs,
-                 const idempotency& idem) {
+new_run retry_of(const run_record& source, const request& req, std::string reason,
+                 std::vector<std::string> blobs, const idempotency& idem) {
     new_run n;
-    n.id = make_id(id_kind::run, req.who.partition, static_cast<std::uint64_t>(wall_clock()), random_base32(16));
+    n.id =
+        make_id(id_kind::run, req.who.partition, static_cast<std::uint64_t>(wall_clock()), random_base32(16));
     n.org = req.who.org;
     n.project = source.project();
     n.mode = stored_mode(source.fields.text("mode")).value_or("flagship");
@@ -60,12 +64,8 @@ failure explained(const failure& f, const run_record& source) {
 
 } // namespace
 
-asio::awaitable<response> retry_run(const request& req, services& s) {
+asio::awaitable<response> retry_run(request& req, services& s) {
     const auto accept = req.header(http::field::accept);
-    auto reason = read_reason(req);
-    if (!reason)
-        co_return error_response(reason.error(), accept); // 400
-
     const auto idem = idempotency_of(req);
     if (!idem)
         co_return error_response(idem.error(), accept); // 400
@@ -76,25 +76,24 @@ asio::awaitable<response> retry_run(const request& req, services& s) {
     const auto source = co_await load_run(req.who, req.parameters.at(0), s);
     if (!source)
         co_return error_response(source.error(), accept); // 404
-    if (!replay->empty()) {
-        accepted_run before;
-        before.replayed = true;
-        before.run = *replay;
-        co_return co_await accepted_response(req, {}, before, &*source, s);
-    }
+    if (!replay->empty())
+        co_return co_await replayed_response(req, *replay, &*source, s); // 202
 
     auto blobs = co_await retained_blobs(req, *source, s);
-    // 403 and 402 come before 422: an archived project or a used-up quota is refused by accept, which sees no blobs on
-    // disk. So a blob that is gone is reported only after accept would have taken the run.
+    // 403 and 402 come before 422: an archived project or a used-up quota is refused by accept, which sees no
+    // blobs on disk. So a blob that is gone is reported only after accept would have taken the run.
     if (!blobs) {
-        const auto refusal = co_await s.queue.would_refuse(req.who.partition, req.who.org, std::string(source->project()));
+        const auto refusal =
+            co_await s.queue.would_refuse(req.who.partition, req.who.org, std::string(source->project()));
         co_return error_response(refusal ? *refusal : blobs.error(), accept); // 403, 402, 422
     }
-    const auto n = retry_of(*source, req, std::move(*reason), std::move(*blobs), *idem);
+    const auto n = retry_of(*source, req, req.text("reason"), std::move(*blobs), *idem);
     const auto accepted = co_await s.queue.accept(req.who.partition, n);
+    if (accepted && accepted->replayed) // an equal request was quicker
+        co_return co_await replayed_response(req, accepted->run, &*source, s);
     if (!accepted)
         co_return error_response(explained(accepted.error(), *source), accept); // 403, 402, 422, 503
-    co_return co_await accepted_response(req, n, *accepted, &*source, s);
+    co_return co_await accepted_response(n, *accepted, &*source, s);
 }
 
 } // namespace reprise::api

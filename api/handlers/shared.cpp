@@ -2,14 +2,11 @@
 #include "api/handlers/handlers.hpp"
 #include "api/render.hpp"
 #include "common/crypto/digest.hpp"
-#include "common/json/text_fields.hpp"
-#include "common/json/utf8.hpp"
 #include "common/json/writer.hpp"
 #include "common/queue/keys.hpp"
 #include "common/run/id.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace reprise::api {
 namespace asio = boost::asio;
@@ -31,39 +28,27 @@ asio::awaitable<record> load_project(unsigned partition, std::string_view id, se
     co_return record(answer.view());
 }
 
-result<std::string> read_reason(const request& req) {
-    static constexpr std::array<std::string_view, 1> known{"reason"};
-    auto fields = json::read_text_fields(req.body, known);
-    if (!fields)
-        return fields.error();
-    auto& reason = (*fields)["reason"];
-    if (code_points(reason) > 1000)
-        return failure{errc::reason_too_long, ""};
-    if (reason.find('\0') != std::string::npos)
-        return failure{errc::invalid_body, "reason must not contain NUL"};
-    return std::move(reason);
-}
-
 result<idempotency> idempotency_of(const request& req) {
     const auto count = req.fields.count("Idempotency-Key");
     if (count == 0)
         return idempotency{};
     auto key = req.header("Idempotency-Key");
-    const failure unusable{errc::invalid_idempotency_key, "one value, 1 to 255 visible ASCII characters, quoted or not"};
+    const failure unusable{errc::invalid_idempotency_key,
+                           "one value, 1 to 255 visible ASCII characters, quoted or not"};
     if (count > 1)
         return unusable;
     // A structured-field string is quoted; many clients leave the quotes out.
     if (key.size() >= 2 && key.front() == '"' && key.back() == '"')
         key = key.substr(1, key.size() - 2);
-    const bool plain = std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+    const bool plain =
+        std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
     if (key.empty() || key.size() > 255 || !plain)
         return unusable;
 
     sha256 scope, print;
     scope.update(req.who.org + '\0' + req.who.user + '\0');
     scope.update(key);
-    print.update(req.path + '\0');
-    print.update(req.body);
+    print.update(req.path + '\0' + req.body_digest);
     return idempotency{scope.hex().substr(0, 40), print.hex().substr(0, 40)};
 }
 
@@ -81,38 +66,43 @@ asio::awaitable<result<std::string>> find_replay(const request& req, const idemp
     co_return std::string(text.substr(space + 1));
 }
 
-asio::awaitable<response> accepted_response(const request& req, const new_run& n, const accepted_run& a,
-                                            const run_record* source, services& s) {
-    const auto workers = co_await s.workers.look();
-    run_record run;
-    record project;
-    if (a.replayed) {
-        // As it is now, not as it was then.
-        auto found = co_await load_run(req.who, a.run, s);
-        if (!found)
-            co_return error_response(found.error(), req.header(http::field::accept));
-        run = std::move(*found);
-        project = co_await load_project(req.who.partition, run.project(), s);
-    } else {
-        run = record_of(n, a);
-        project = a.project;
-    }
+namespace {
 
+response accepted(const run_record& run, const record& project, const run_record* source,
+                  const std::string& capabilities, bool no_worker) {
     json::writer w;
     w.begin_object().raw_member("project", render_project(project));
     if (source)
-        w.raw_member("sourceRun", render_run(*source, workers.live == 0));
-    w.raw_member("run", render_run(run, workers.live == 0));
-    if (!a.replayed)
-        w.raw_member("capabilities", render_capabilities(a, workers, s.durability));
+        w.raw_member("sourceRun", render_run(*source, no_worker));
+    w.raw_member("run", render_run(run, no_worker));
+    if (!capabilities.empty())
+        w.raw_member("capabilities", capabilities);
     if (!source)
         w.member("message", "Run accepted.");
     w.end_object();
-
     auto r = json_response(202, w.take());
     r.with("Location", "/api/runs/" + run.id).with("Retry-After", "1");
-    if (a.replayed)
-        r.with("Idempotent-Replayed", "true");
+    return r;
+}
+
+} // namespace
+
+asio::awaitable<response> accepted_response(const new_run& n, const accepted_run& a, const run_record* source,
+                                            services& s) {
+    const auto workers = co_await s.workers.look();
+    co_return accepted(record_of(n, a), a.project, source, render_capabilities(a, workers, s.durability),
+                       workers.live == 0);
+}
+
+asio::awaitable<response> replayed_response(const request& req, std::string id, const run_record* source,
+                                            services& s) {
+    const auto run = co_await load_run(req.who, std::move(id), s); // as it is now, not as it was then
+    if (!run)
+        co_return error_response(run.error(), req.header(http::field::accept));
+    const auto project = co_await load_project(req.who.partition, run->project(), s);
+    const auto workers = co_await s.workers.look();
+    auto r = accepted(*run, project, source, "", workers.live == 0);
+    r.with("Idempotent-Replayed", "true");
     co_return r;
 }
 

@@ -1,5 +1,5 @@
-// POST /api/reports/start: a run from inputs that come with the request. They become blobs first, pinned and on disk;
-// only then is the run accepted.
+// POST /api/reports/start: a run from inputs that come with the request. They become blobs first, pinned and on
+// disk; only then is the run accepted.
 #include "api/handlers/handlers.hpp"
 #include "api/render.hpp"
 #include "common/async/on_pool.hpp"
@@ -27,20 +27,14 @@ constexpr std::array<input, 3> inputs{{{"openapi", "openapiText", "openapiFileNa
                                        {"config", "configText", "configFileName", "config.yaml"},
                                        {"oldSdk", "oldSdkText", "oldSdkFileName", "old-sdk.txt"}}};
 
-constexpr std::array<std::string_view, 10> known_fields{
-    "openapiText", "configText",       "oldSdkText",     "mode",            "projectId",
-    "projectName", "openapiFileName",  "configFileName", "oldSdkFileName",  "notes"};
-
 failure invalid(std::string message) {
     return {errc::invalid_body, std::move(message)};
 }
 
 // Checks what can be checked without reading the document: that is the pipeline's work, and a run tells it better.
-result<json::text_fields> read_order(const request& req) {
-    auto fields = json::read_text_fields(req.body, known_fields);
-    if (!fields)
-        return fields.error();
-    auto& f = *fields;
+// Takes the body's texts: a document of megabytes is in memory once.
+result<json::text_fields> read_order(request& req) {
+    auto f = std::move(req.body);
     if (f["openapiText"].empty())
         return invalid("openapiText is missing or empty");
     if (f["mode"].empty())
@@ -56,11 +50,9 @@ result<json::text_fields> read_order(const request& req) {
         if (file.size() > 200 || file.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
             return invalid(std::string(i.file_field) + " must be a plain file name of at most 200 bytes");
     }
-    if (code_points(f["projectName"]) > 200 || code_points(f["notes"]) > 4000)
-        return invalid("projectName takes 200 characters, notes 4000");
     if (!f["projectId"].empty() && !partition_of(id_kind::project, f["projectId"]))
         return failure{errc::project_not_found, ""};
-    return fields;
+    return f;
 }
 
 struct digested {
@@ -78,8 +70,8 @@ std::string file_name_of(const json::text_fields& f, const input& i, std::string
     return is_json ? "openapi.json" : std::string(i.default_file);
 }
 
-// Heavy for a large document; runs on the pool.
-digested digest(json::text_fields f) {
+// Heavy for a large document; runs on the pool. Takes the texts out of `f`.
+digested digest(json::text_fields& f) {
     digested d;
     json::writer w;
     w.begin_object();
@@ -91,7 +83,8 @@ digested digest(json::text_fields f) {
         w.key(i.name).begin_object().member("fileName", file_name_of(f, i, text));
         w.member("bytes", static_cast<std::int64_t>(text.size())).member("sha256", sha).end_object();
         if (i.name == "openapi") {
-            // Best effort: a document that cannot be read is accepted, and fails in validate_spec with the reason.
+            // Best effort: a document that cannot be read is accepted, and fails in validate_spec with the
+            // reason.
             if (const auto tree = openapi::read_document(text)) {
                 const auto facts = openapi::facts_of(*tree);
                 d.title = utf8_prefix(facts.title, 400);
@@ -129,7 +122,7 @@ asio::awaitable<void> retain(const caller& who, digested& d, services& s) {
 
 } // namespace
 
-asio::awaitable<response> start_run(const request& req, services& s) {
+asio::awaitable<response> start_run(request& req, services& s) {
     const auto accept = req.header(http::field::accept);
     auto order = read_order(req);
     if (!order)
@@ -141,12 +134,8 @@ asio::awaitable<response> start_run(const request& req, services& s) {
     const auto replay = co_await find_replay(req, *idem, s);
     if (!replay)
         co_return error_response(replay.error(), accept); // 409
-    if (!replay->empty()) {
-        accepted_run before;
-        before.replayed = true;
-        before.run = *replay;
-        co_return co_await accepted_response(req, {}, before, nullptr, s);
-    }
+    if (!replay->empty())
+        co_return co_await replayed_response(req, *replay, nullptr, s); // 202
 
     new_run n;
     n.org = req.who.org;
@@ -164,7 +153,7 @@ asio::awaitable<response> start_run(const request& req, services& s) {
     n.idem = idem->hash;
     n.fingerprint = idem->fingerprint;
 
-    auto work = [fields = *order]() mutable { return digest(std::move(fields)); };
+    auto work = [&fields = *order] { return digest(fields); };
     auto d = co_await on_pool(s.pool, std::move(work));
     n.project_name = project_name(*order, d);
     n.api_name = d.title;
@@ -174,9 +163,11 @@ asio::awaitable<response> start_run(const request& req, services& s) {
     co_await retain(req.who, d, s);
 
     const auto accepted = co_await s.queue.accept(req.who.partition, n);
+    if (accepted && accepted->replayed) // an equal request was quicker
+        co_return co_await replayed_response(req, accepted->run, nullptr, s);
     if (!accepted)
         co_return error_response(accepted.error(), accept); // 404, 403, 402, 503
-    co_return co_await accepted_response(req, n, *accepted, nullptr, s);
+    co_return co_await accepted_response(n, *accepted, nullptr, s);
 }
 
 } // namespace reprise::api

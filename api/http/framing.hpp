@@ -1,5 +1,6 @@
-// What Beast's parser of 1.81 to 1.91 lets through and must not reach anyone: request smuggling through contradictory or
-// unknown framing, and fields that a proxy in front may read otherwise. Pure; called when the header is complete.
+// What Beast's parser of 1.81 to 1.91 lets through and must not reach anyone: request smuggling through
+// contradictory or unknown framing, and fields that a proxy in front may read otherwise. Pure; called when the
+// header is complete.
 #pragma once
 #include "common/error.hpp"
 

@@ -1,8 +1,10 @@
-// A request as handlers see it and a response as they make it: no sockets, no Beast beyond its header container.
+// A request as handlers see it and a response as they make it: no sockets, no Beast beyond its header
+// container.
 #pragma once
 #include "api/auth/caller.hpp"
 #include "common/blob/blob_store.hpp"
 #include "common/error.hpp"
+#include "common/json/text_fields.hpp"
 
 #include <boost/beast/http/fields.hpp>
 #include <boost/beast/http/verb.hpp>
@@ -19,16 +21,21 @@ namespace http = boost::beast::http;
 
 struct request {
     http::verb method{};
-    std::string path;                                       // as sent: never decoded, never normalised
-    std::vector<std::string> parameters;                    // what stood in the route's {places}
-    std::map<std::string, std::string, std::less<>> query;  // percent-decoded; the first of equal names
-    http::fields fields;                                    // as they stood before the body
-    std::string body;
-    std::string id;  // of the request, in logs and in X-Request-Id
-    caller who;      // empty on routes without access control
+    std::string path;                                      // as sent: never decoded, never normalised
+    std::vector<std::string> parameters;                   // what stood in the route's {places}
+    std::map<std::string, std::string, std::less<>> query; // percent-decoded; the first of equal names
+    http::fields fields;                                   // as they stood before the body
+    json::text_fields body;                                // members of the JSON body that the route names
+    std::string body_digest;                               // of the bytes as sent; only with an Idempotency-Key
+    std::string id;                                        // of the request, in logs and in X-Request-Id
+    caller who;                                            // empty on routes without access control
 
     std::string_view header(http::field f) const { return fields[f]; }
     std::string_view header(std::string_view name) const { return fields[name]; }
+    std::string text(std::string_view member) const {
+        const auto found = body.find(member);
+        return found == body.end() ? std::string() : found->second;
+    }
 };
 
 // Part of a blob, streamed from disk.

@@ -30,6 +30,7 @@ constexpr auto body_deadline = std::chrono::seconds(30);
 constexpr auto write_deadline = std::chrono::seconds(30); // for each 256 KiB of a download
 constexpr std::size_t header_limit = 16 << 10;
 constexpr std::size_t most_fields = 64;
+constexpr std::size_t large_body = 64 << 10;
 constexpr std::size_t download_piece = 256 << 10;
 constexpr std::size_t most_requests = 100'000; // on one connection
 constexpr auto token = asio::use_awaitable;
@@ -95,7 +96,8 @@ class session {
         stream_.expires_after(header_deadline);
         co_await http::async_read_header(stream_, buffer_, p, asio::redirect_error(token, ec));
         member_.got_request();
-        if (ec == http::error::end_of_stream || ec == asio::error::operation_aborted || ec == asio::error::connection_reset)
+        if (ec == http::error::end_of_stream || ec == asio::error::operation_aborted ||
+            ec == asio::error::connection_reset)
             co_return false;
         const auto began = std::chrono::steady_clock::now();
         request req;
@@ -166,27 +168,50 @@ class session {
         }
         if (auto f = co_await read_body(p, r)) // 413, 415, 400, 408
             co_return refuse(*f, req.fields, true);
+        if (r.body_limit > 0)
+            if (auto f = co_await read_members(p, r, req)) // 400
+                co_return refuse(*f, req.fields);
         if (!r.scope.empty() && !req.who.has(r.scope))
-            co_return refuse({errc::insufficient_scope, "this call needs " + std::string(r.scope)}, req.fields); // 403
-        auto query = parse_query(question == std::string_view::npos ? std::string_view{} : target.substr(question + 1));
+            co_return refuse({errc::insufficient_scope, "this call needs " + std::string(r.scope)},
+                             req.fields); // 403
+        auto query =
+            parse_query(question == std::string_view::npos ? std::string_view{} : target.substr(question + 1));
         if (!query)
             co_return refuse({errc::invalid_parameter, "the query is not well-formed"}, req.fields);
         req.query = std::move(*query);
-        req.body = std::move(p.get().body());
         // Not within the braces of an aggregate: gcc 12 would copy it bit by bit.
         auto answer = co_await r.handle(req, services_);
         co_return outcome{std::move(answer), false};
+    }
+
+    asio::awaitable<std::optional<failure>> read_members(const std::string& body, const route& r,
+                                                         request& req) {
+        const bool digested = req.fields.count("Idempotency-Key") > 0;
+        auto work = [&body, &r, &req, digested] {
+            if (digested)
+                req.body_digest = sha256_hex(body);
+            return read_fields(r, body);
+        };
+        // A document of megabytes is parsed where it holds up nobody.
+        auto fields = body.size() > large_body ? co_await on_pool(services_.pool, work) : work();
+        if (!fields)
+            co_return fields.error();
+        req.body = std::move(*fields);
+        p.get().body() = {}; // read; what is needed of it is in the fields
+        co_return std::nullopt;
     }
 
     asio::awaitable<std::optional<failure>> read_body(parser& p, const route& r) {
         const auto& header = p.get();
         const bool empty = p.is_done() || (p.content_length() && *p.content_length() == 0);
         if (!empty && p.content_length() && *p.content_length() > r.body_limit)
-            co_return failure{errc::body_too_large, "this call takes " + std::to_string(r.body_limit) + " bytes"};
+            co_return failure{errc::body_too_large,
+                              "this call takes " + std::to_string(r.body_limit) + " bytes"};
         if (!empty && r.body_limit > 0) {
             if (header.count(http::field::content_encoding) > 0)
                 co_return failure{errc::unsupported_media_type, "Content-Encoding is not accepted"};
-            if (header.count(http::field::content_type) != 1 || !is_json_type(header[http::field::content_type]))
+            if (header.count(http::field::content_type) != 1 ||
+                !is_json_type(header[http::field::content_type]))
                 co_return failure{errc::unsupported_media_type, ""};
         }
         if (p.is_done())
@@ -254,8 +279,11 @@ class session {
         co_await http::async_write_header(stream_, serializer, asio::redirect_error(token, ec));
         std::string piece;
         for (std::uint64_t sent = 0; !ec && !head && sent < r.blob->size; sent += piece.size()) {
-            const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(download_piece, r.blob->size - sent));
-            auto read = [&blob = r.blob->blob, at = r.blob->offset + sent, most] { return blob.read(at, most); };
+            const auto most =
+                static_cast<std::size_t>(std::min<std::uint64_t>(download_piece, r.blob->size - sent));
+            auto read = [&blob = r.blob->blob, at = r.blob->offset + sent, most] {
+                return blob.read(at, most);
+            };
             piece = co_await on_pool(services_.pool, std::move(read));
             if (piece.empty())
                 throw outage(errc::storage_unavailable, "a blob is shorter than it was");

@@ -1,5 +1,5 @@
-// One connection: reads requests within limits and deadlines, leads them through access control to their handler, writes
-// the answers, one at a time. Knows HTTP, not runs.
+// One connection: reads requests within limits and deadlines, leads them through access control to their
+// handler, writes the answers, one at a time. Knows HTTP, not runs.
 #pragma once
 #include "api/services.hpp"
 
@@ -10,7 +10,8 @@
 
 namespace reprise::api {
 
-// The sessions of one thread. When `stopping`, each ends after the request it has in hand; idle ones are closed.
+// The sessions of one thread. When `stopping`, each ends after the request it has in hand; idle ones are
+// closed.
 class session_group {
   public:
     using socket = boost::asio::ip::tcp::socket;
@@ -42,6 +43,7 @@ class session_group {
     bool stopping_ = false;
 };
 
-boost::asio::awaitable<void> run_session(boost::asio::ip::tcp::socket socket, services& s, session_group& group);
+boost::asio::awaitable<void> run_session(boost::asio::ip::tcp::socket socket, services& s,
+                                         session_group& group);
 
 } // namespace reprise::api

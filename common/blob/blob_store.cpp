@@ -24,7 +24,8 @@ constexpr std::string_view marker_name = ".reprise-store";
 constexpr auto longest_lock_wait = std::chrono::seconds(5);
 
 [[noreturn]] void disk_failed(const char* what, const fs::path& where) {
-    throw outage(errc::storage_unavailable, std::string(what) + " " + where.filename().string() + ": " + std::strerror(errno));
+    throw outage(errc::storage_unavailable,
+                 std::string(what) + " " + where.filename().string() + ": " + std::strerror(errno));
 }
 
 struct descriptor {
@@ -62,7 +63,8 @@ void sync_directory(const fs::path& dir) {
         disk_failed("cannot sync", dir);
 }
 
-// An fsync that failed is final for the file (the kernel may have dropped the dirty pages): it is removed, never retried.
+// An fsync that failed is final for the file (the kernel may have dropped the dirty pages): it is removed,
+// never retried.
 void write_durably(const fs::path& target, const std::function<void(int)>& fill) {
     const auto temporary = target.parent_path() / (".tmp-" + random_base32(16));
     descriptor d(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640));
@@ -109,6 +111,12 @@ std::optional<std::string> read_small(const fs::path& p) {
     return s;
 }
 
+// Absence means something only in a store that is there.
+void require_marker(const fs::path& root) {
+    if (!read_small(root / marker_name))
+        throw outage(errc::storage_unavailable, "the blob store has no marker file: is its volume mounted?");
+}
+
 } // namespace
 
 open_blob::open_blob(open_blob&& other) noexcept : fd_(std::exchange(other.fd_, -1)), size_(other.size_) {}
@@ -153,7 +161,8 @@ asio::awaitable<std::string> blob_store::identify(std::string new_id, bool may_c
         if (auto id = read_small(marker))
             return *id;
         if (!may_create)
-            throw outage(errc::storage_unavailable, "the blob store has no marker file: is its volume mounted?");
+            throw outage(errc::storage_unavailable,
+                         "the blob store has no marker file: is its volume mounted?");
         make_directories(root);
         write_durably(marker, [&](int fd) { write_all(fd, new_id, marker); });
         return new_id;
@@ -168,18 +177,24 @@ asio::awaitable<void> blob_store::check(std::string id) {
 }
 
 asio::awaitable<std::optional<std::uint64_t>> blob_store::find(blob_id b) {
-    auto work = [path = directory(b) / b.sha256] { return regular_size(path); };
+    auto work = [root = root_, path = directory(b) / b.sha256] {
+        const auto size = regular_size(path);
+        if (!size)
+            require_marker(root);
+        return size;
+    };
     co_return co_await on_pool(pool_, std::move(work));
 }
 
 asio::awaitable<std::optional<open_blob>> blob_store::open(blob_id b) {
-    auto work = [path = directory(b) / b.sha256]() -> std::optional<open_blob> {
+    auto work = [root = root_, path = directory(b) / b.sha256]() -> std::optional<open_blob> {
         // NONBLOCK: a FIFO in a blob's place must not hang the pool.
         const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (fd < 0) {
-            if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
-                return std::nullopt;
-            disk_failed("cannot open", path);
+            if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+                disk_failed("cannot open", path);
+            require_marker(root);
+            return std::nullopt;
         }
         struct stat s {};
         if (::fstat(fd, &s) != 0 || !S_ISREG(s.st_mode)) {
@@ -191,7 +206,8 @@ asio::awaitable<std::optional<open_blob>> blob_store::open(blob_id b) {
     co_return co_await on_pool(pool_, std::move(work));
 }
 
-// Waits on a timer, not in flock: pool threads that wait for a lock whose holder needs a pool thread would wait for ever.
+// Waits on a timer, not in flock: pool threads that wait for a lock whose holder needs a pool thread would wait
+// for ever.
 asio::awaitable<int> blob_store::lock(const blob_id& b) {
     const auto dir = directory(b);
     asio::steady_timer pause(co_await asio::this_coro::executor);

@@ -1,11 +1,12 @@
 // Content-addressed blobs on disk: <root>/<org>/<aa>/<sha256>, each written once, whole, and never changed.
 //
-// A blob exists for others only under its final name: it is written to a temporary file beside it, synced, renamed, and
-// the directory synced. What may be dropped and when is decided in Redis (`retained`); the order that keeps a put and a
-// drop from crossing is: a put pins in Redis first and then takes the lock; a drop takes the lock, asks Redis, unlinks.
+// A blob exists for others only under its final name: it is written to a temporary file beside it, synced,
+// renamed, and the directory synced. What may be dropped and when is decided in Redis (`retained`); the order
+// that keeps a put and a drop from crossing is: a put pins in Redis first and then takes the lock; a drop takes
+// the lock, asks Redis, unlinks.
 //
-// Disk work runs on the pool that is passed in. Expected absence is a value; anything else that is wrong with the disk
-// (EIO, EACCES, a volume that is not mounted) throws outage(storage_unavailable).
+// Disk work runs on the pool that is passed in. Expected absence is a value; anything else that is wrong with
+// the disk (EIO, EACCES, a volume that is not mounted) throws outage(storage_unavailable).
 #pragma once
 #include "common/error.hpp"
 
@@ -51,12 +52,14 @@ class blob_store {
     // `pool` must outlive the store. `org` names in ids must have passed is_org_name (common/run/org.hpp).
     blob_store(std::filesystem::path root, boost::asio::thread_pool& pool);
 
-    // The id in the store's marker file; makes root and marker with `new_id` if the marker is missing and that is allowed.
+    // The id in the store's marker file; makes root and marker with `new_id` if the marker is missing and that
+    // is allowed.
     boost::asio::awaitable<std::string> identify(std::string new_id, bool may_create);
     // Throws outage unless the marker says `id`: the volume is mounted and can be read.
     boost::asio::awaitable<void> check(std::string id);
 
-    // Size of a whole regular file, or nothing: absent, or something else stands in its place.
+    // Size of a whole regular file, or nothing: absent, or something else stands in its place. Without the
+    // marker nothing is absent: then both throw outage.
     boost::asio::awaitable<std::optional<std::uint64_t>> find(blob_id b);
     boost::asio::awaitable<std::optional<open_blob>> open(blob_id b);
     // The caller has pinned the blob. Writes nothing if it is there with the right size already.

@@ -25,7 +25,7 @@ class sha256 {
 std::string sha256_hex(std::string_view bytes);
 bool is_sha256_hex(std::string_view s);
 
-void fill_random(void* out, std::size_t size); // cryptographically strong; throws if the system has none
+void fill_random(void* out, std::size_t size);     // cryptographically strong; throws if the system has none
 std::string random_base32(std::size_t characters); // Crockford's alphabet, lower case; 5 bits a character
 
 bool equal_in_constant_time(std::string_view a, std::string_view b);

@@ -8,8 +8,8 @@ result<document> parse(std::string_view text) {
     document d;
     d.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag>(text.data(), text.size());
     if (d.HasParseError())
-        return failure{errc::invalid_body, std::string(rapidjson::GetParseError_En(d.GetParseError())) + " (at byte " +
-                                               std::to_string(d.GetErrorOffset()) + ")"};
+        return failure{errc::invalid_body, std::string(rapidjson::GetParseError_En(d.GetParseError())) +
+                                               " (at byte " + std::to_string(d.GetErrorOffset()) + ")"};
     return d;
 }
 

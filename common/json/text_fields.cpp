@@ -46,7 +46,8 @@ class field_reader {
 
     bool Key(const char* s, rapidjson::SizeType size, bool) {
         if (!keys_.back().insert(std::string(s, size)).second)
-            return fail(errc::duplicate_field, "the key \"" + std::string(utf8_prefix({s, size}, 100)) + "\" is there twice");
+            return fail(errc::duplicate_field,
+                        "the key \"" + std::string(utf8_prefix({s, size}, 100)) + "\" is there twice");
         if (keys_.size() == 1)
             key_.assign(s, size);
         return true;

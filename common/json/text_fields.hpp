@@ -1,5 +1,5 @@
-// Reads the body of a request: one JSON object whose known members are strings. Never builds a tree; unknown members are
-// read over, whatever they hold, within the limits.
+// Reads the body of a request: one JSON object whose known members are strings. Never builds a tree; unknown
+// members are read over, whatever they hold, within the limits.
 #pragma once
 #include "common/error.hpp"
 
@@ -13,8 +13,8 @@ namespace reprise::json {
 
 using text_fields = std::map<std::string, std::string, std::less<>>;
 
-// invalid_body (not an object, a wrong type, null), duplicate_field (at any level), invalid_encoding, too_deep (over 16).
-// An empty body is an empty object.
+// invalid_body (not an object, a wrong type, null), duplicate_field (at any level), invalid_encoding, too_deep
+// (over 16). An empty body is an empty object.
 result<text_fields> read_text_fields(std::string_view body, std::span<const std::string_view> known);
 
 } // namespace reprise::json

@@ -16,8 +16,8 @@ writer& writer::string(std::string_view s) {
 }
 
 writer& writer::splice(std::string_view object) {
-    // RawValue places the comma for one value, and several members are one value to it: the first key goes through
-    // Key(), and what follows its colon is written as it stands.
+    // RawValue places the comma for one value, and several members are one value to it: the first key goes
+    // through Key(), and what follows its colon is written as it stands.
     if (object.size() <= 2)
         return *this;
     const auto inner = object.substr(1, object.size() - 2);

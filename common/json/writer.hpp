@@ -1,5 +1,5 @@
-// Writes JSON without building a tree. RapidJSON does the escaping; strings must be valid UTF-8, which `string` ensures
-// by replacing what is not.
+// Writes JSON without building a tree. RapidJSON does the escaping; strings must be valid UTF-8, which `string`
+// ensures by replacing what is not.
 #pragma once
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
@@ -18,7 +18,9 @@ class writer {
     writer& end_object() { return out_.EndObject(), *this; }
     writer& begin_array() { return out_.StartArray(), *this; }
     writer& end_array() { return out_.EndArray(), *this; }
-    writer& key(std::string_view k) { return out_.Key(k.data(), static_cast<rapidjson::SizeType>(k.size())), *this; }
+    writer& key(std::string_view k) {
+        return out_.Key(k.data(), static_cast<rapidjson::SizeType>(k.size())), *this;
+    }
     writer& string(std::string_view s);
     writer& number(std::int64_t n) { return out_.Int64(n), *this; }
     writer& boolean(bool b) { return out_.Bool(b), *this; }

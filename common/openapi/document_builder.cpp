@@ -53,7 +53,8 @@ rapidjson::Value number_value(std::string_view s) {
     r = std::from_chars(s.data(), s.data() + s.size(), u);
     if (r.ec == std::errc() && r.ptr == s.data() + s.size())
         return rapidjson::Value(u);
-    const double d = std::strtod(std::string(s).c_str(), nullptr); // from_chars does not say on which side it went out of range
+    const double d = std::strtod(std::string(s).c_str(),
+                                 nullptr); // from_chars does not say on which side it went out of range
     // JSON has no infinity; a number beyond a double is cut to the largest one.
     return rapidjson::Value(std::isfinite(d) ? d : std::copysign(1.7976931348623157e308, d));
 }

@@ -1,6 +1,6 @@
-// Builds a JSON tree from parse events within limits, whichever parser sends them. Aliases are copied, merge keys
-// resolved and plain YAML scalars typed here, so that everything behind sees one canonical document, and no two parsers
-// can read it differently.
+// Builds a JSON tree from parse events within limits, whichever parser sends them. Aliases are copied, merge
+// keys resolved and plain YAML scalars typed here, so that everything behind sees one canonical document, and
+// no two parsers can read it differently.
 #pragma once
 #include "common/error.hpp"
 
@@ -56,9 +56,9 @@ class document_builder {
     struct open_container {
         value v;
         anchor name;
-        bool key_next;               // of a map: the next scalar is a key
+        bool key_next; // of a map: the next scalar is a key
         value key;
-        std::vector<value> merged;   // values of `<<`
+        std::vector<value> merged; // values of `<<`
         std::size_t nodes_before;
         std::size_t height = 1; // levels of containers, its own included
     };

@@ -52,8 +52,8 @@ rapidjson::Document read_json(std::string_view text, document_limits limits) {
     const auto done = reader.Parse<flags>(in, events);
     if (done.IsError())
         throw document_refused(errc::spec_unreadable, std::string("not JSON: ") +
-                                                          rapidjson::GetParseError_En(done.Code()) + " (at byte " +
-                                                          std::to_string(done.Offset()) + ")");
+                                                          rapidjson::GetParseError_En(done.Code()) +
+                                                          " (at byte " + std::to_string(done.Offset()) + ")");
     return builder.take();
 }
 
@@ -67,7 +67,8 @@ class yaml_events : public YAML::EventHandler {
     void OnDocumentEnd() override {}
     void OnNull(const YAML::Mark&, YAML::anchor_t a) override { to_.null(a); }
     void OnAlias(const YAML::Mark&, YAML::anchor_t a) override { to_.alias(a); }
-    void OnScalar(const YAML::Mark& at, const std::string& tag, YAML::anchor_t a, const std::string& s) override {
+    void OnScalar(const YAML::Mark& at, const std::string& tag, YAML::anchor_t a,
+                  const std::string& s) override {
         if (tag == "?" || tag.empty())
             to_.plain_scalar(s, a);
         else if (tag == "!" || tag == "tag:yaml.org,2002:str")
@@ -75,12 +76,14 @@ class yaml_events : public YAML::EventHandler {
         else
             refuse_unless_core(at, tag), to_.plain_scalar(s, a);
     }
-    void OnSequenceStart(const YAML::Mark& at, const std::string& tag, YAML::anchor_t a, YAML::EmitterStyle::value) override {
+    void OnSequenceStart(const YAML::Mark& at, const std::string& tag, YAML::anchor_t a,
+                         YAML::EmitterStyle::value) override {
         refuse_unless_core(at, tag);
         to_.begin_list(a);
     }
     void OnSequenceEnd() override { to_.end_list(); }
-    void OnMapStart(const YAML::Mark& at, const std::string& tag, YAML::anchor_t a, YAML::EmitterStyle::value) override {
+    void OnMapStart(const YAML::Mark& at, const std::string& tag, YAML::anchor_t a,
+                    YAML::EmitterStyle::value) override {
         refuse_unless_core(at, tag);
         to_.begin_map(a);
     }
@@ -98,8 +101,9 @@ class yaml_events : public YAML::EventHandler {
                                                               "tag:yaml.org,2002:float",
                                                               "tag:yaml.org,2002:bool"};
         if (std::ranges::find(core, tag) == core.end() && tag != "tag:yaml.org,2002:null")
-            throw document_refused(errc::spec_unreadable, "the YAML tag " + std::string(utf8_prefix(tag, 100)) + " at line " +
-                                                              std::to_string(at.line + 1) + " is not accepted");
+            throw document_refused(errc::spec_unreadable, "the YAML tag " + std::string(utf8_prefix(tag, 100)) +
+                                                              " at line " + std::to_string(at.line + 1) +
+                                                              " is not accepted");
     }
     document_builder& to_;
 };
@@ -124,7 +128,8 @@ rapidjson::Document read_yaml(std::string_view text, document_limits limits) {
         if (parser.HandleNextDocument(events))
             throw document_refused(errc::spec_unreadable, "more than one YAML document");
     } catch (const YAML::DeepRecursion&) {
-        throw document_refused(errc::spec_too_large, "nested more than " + std::to_string(limits.depth) + " deep");
+        throw document_refused(errc::spec_too_large,
+                               "nested more than " + std::to_string(limits.depth) + " deep");
     } catch (const YAML::Exception& e) {
         throw document_refused(errc::spec_unreadable, std::string("not YAML: ") + e.what());
     }
@@ -133,7 +138,8 @@ rapidjson::Document read_yaml(std::string_view text, document_limits limits) {
 
 // --- checks ---
 
-constexpr std::array<std::string_view, 8> methods{"get", "put", "post", "delete", "options", "head", "patch", "trace"};
+constexpr std::array<std::string_view, 8> methods{"get",     "put",  "post",  "delete",
+                                                  "options", "head", "patch", "trace"};
 
 int count_operations(const json::value* items) {
     int n = 0;
@@ -227,11 +233,13 @@ result<document_facts> check_openapi(const rapidjson::Document& d) {
         return failure{errc::spec_not_openapi, "the document is not an object"};
     auto facts = facts_of(d);
     if (json::find(d, "swagger"))
-        return failure{errc::spec_not_openapi, "this is Swagger " + facts.openapi_version + "; OpenAPI 3.0 or 3.1 is needed"};
+        return failure{errc::spec_not_openapi,
+                       "this is Swagger " + facts.openapi_version + "; OpenAPI 3.0 or 3.1 is needed"};
     if (!facts.openapi_version.starts_with("3.0") && !facts.openapi_version.starts_with("3.1"))
         return failure{errc::spec_not_openapi, facts.openapi_version.empty()
                                                    ? "there is no `openapi` member"
-                                                   : "OpenAPI " + std::string(utf8_prefix(facts.openapi_version, 40)) +
+                                                   : "OpenAPI " +
+                                                         std::string(utf8_prefix(facts.openapi_version, 40)) +
                                                          " is not 3.0 or 3.1"};
     const auto* info = json::find(d, "info");
     if (!info || !info->IsObject())

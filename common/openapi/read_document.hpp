@@ -1,5 +1,5 @@
-// Reads an OpenAPI document (or a generator's configuration), JSON or YAML, within limits. Blocking and heavy for large
-// documents: call it on a pool.
+// Reads an OpenAPI document (or a generator's configuration), JSON or YAML, within limits. Blocking and heavy
+// for large documents: call it on a pool.
 #pragma once
 #include "common/openapi/document_builder.hpp"
 

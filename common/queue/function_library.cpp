@@ -48,19 +48,24 @@ asio::awaitable<void> functions::install() {
             throw;
     }
     for (unsigned p = 0; p < partitions_; ++p) {
-        std::vector<std::string> call{"FCALL", library.prefix + "init", "1", keys::prefix(p), std::string(keys::schema),
-                                      std::string(keys::again_stream), std::string(keys::default_stream)};
+        std::vector<std::string> call{"FCALL",
+                                      library.prefix + "init",
+                                      "1",
+                                      keys::prefix(p),
+                                      std::string(keys::schema),
+                                      std::string(keys::again_stream),
+                                      std::string(keys::default_stream)};
         const auto answer = co_await redis_.call(redis::command(call));
         if (answer[0].text() != "ok")
-            throw std::runtime_error("Redis holds schema " + std::string(answer[2].text()) + ", this program schema " +
-                                     std::string(keys::schema));
+            throw std::runtime_error("Redis holds schema " + std::string(answer[2].text()) +
+                                     ", this program schema " + std::string(keys::schema));
     }
 }
 
-asio::awaitable<redis::reply> functions::call_by(std::string_view verb, std::string_view name, unsigned partition,
-                                                 std::vector<std::string> args) {
-    std::vector<std::string> words{std::string(verb), function_library::embedded().prefix + std::string(name), "1",
-                                   keys::prefix(partition)};
+asio::awaitable<redis::reply> functions::call_by(std::string_view verb, std::string_view name,
+                                                 unsigned partition, std::vector<std::string> args) {
+    std::vector<std::string> words{std::string(verb), function_library::embedded().prefix + std::string(name),
+                                   "1", keys::prefix(partition)};
     words.insert(words.end(), std::make_move_iterator(args.begin()), std::make_move_iterator(args.end()));
     const redis::command command(words);
 
@@ -82,11 +87,13 @@ asio::awaitable<redis::reply> functions::call_by(std::string_view verb, std::str
     }
 }
 
-asio::awaitable<redis::reply> functions::call(std::string_view name, unsigned partition, std::vector<std::string> args) {
+asio::awaitable<redis::reply> functions::call(std::string_view name, unsigned partition,
+                                              std::vector<std::string> args) {
     return call_by("FCALL", name, partition, std::move(args));
 }
 
-asio::awaitable<redis::reply> functions::read(std::string_view name, unsigned partition, std::vector<std::string> args) {
+asio::awaitable<redis::reply> functions::read(std::string_view name, unsigned partition,
+                                              std::vector<std::string> args) {
     return call_by("FCALL_RO", name, partition, std::move(args));
 }
 

@@ -8,8 +8,8 @@
 
 namespace reprise {
 
-// Library and functions are named after the schema and the text's digest (`reprise_1_0a1b2c3d`, `r1_0a1b2c3d_accept`):
-// names are global in Redis, and two builds must neither shadow nor fail each other.
+// Library and functions are named after the schema and the text's digest (`reprise_1_0a1b2c3d`,
+// `r1_0a1b2c3d_accept`): names are global in Redis, and two builds must neither shadow nor fail each other.
 struct function_library {
     std::string name;
     std::string prefix; // of every function's name
@@ -23,22 +23,25 @@ class functions {
   public:
     functions(redis::connection& c, unsigned partitions) : redis_(c), partitions_(partitions) {}
 
-    // Loads the library and makes what it needs in every partition. Safe to repeat, and from many processes at once.
-    // Throws std::runtime_error when Redis holds another schema.
+    // Loads the library and makes what it needs in every partition. Safe to repeat, and from many processes at
+    // once. Throws std::runtime_error when Redis holds another schema.
     boost::asio::awaitable<void> install();
 
-    // Calls function `name` on a partition. A missing library (restart without AOF, FUNCTION FLUSH) is installed and the
-    // call made again; a call whose reply was lost is repeated with the same arguments, which all functions allow.
-    boost::asio::awaitable<redis::reply> call(std::string_view name, unsigned partition, std::vector<std::string> args);
+    // Calls function `name` on a partition. A missing library (restart without AOF, FUNCTION FLUSH) is
+    // installed and the call made again; a call whose reply was lost is repeated with the same arguments, which
+    // all functions allow.
+    boost::asio::awaitable<redis::reply> call(std::string_view name, unsigned partition,
+                                              std::vector<std::string> args);
     // The same by FCALL_RO, for functions that write nothing.
-    boost::asio::awaitable<redis::reply> read(std::string_view name, unsigned partition, std::vector<std::string> args);
+    boost::asio::awaitable<redis::reply> read(std::string_view name, unsigned partition,
+                                              std::vector<std::string> args);
 
     redis::connection& redis() { return redis_; }
     unsigned partitions() const { return partitions_; }
 
   private:
-    boost::asio::awaitable<redis::reply> call_by(std::string_view verb, std::string_view name, unsigned partition,
-                                                 std::vector<std::string> args);
+    boost::asio::awaitable<redis::reply> call_by(std::string_view verb, std::string_view name,
+                                                 unsigned partition, std::vector<std::string> args);
     redis::connection& redis_;
     unsigned partitions_;
 };

@@ -1,10 +1,10 @@
-// The names of all keys in Redis: a public, versioned interface. What belongs to an organisation lies in one partition
-// and shares its hash tag, so that every function touches one slot.
+// The names of all keys in Redis: a public, versioned interface. What belongs to an organisation lies in one
+// partition and shares its hash tag, so that every function touches one slot.
 //
 //   reprise:meta                  hash    schema, partitions, id of the blob store
-//   reprise:key:<keyId>           hash    an API key: org, partition, user, scopes, digest of the secret, expiry
-//   reprise:workers               zset    worker ids by last sign of life
-//   reprise:worker:<id>           hash    a worker: host, version, slots, busy, tools, state; expires by itself
+//   reprise:key:<keyId>           hash    an API key: org, partition, user, scopes, digest of the secret,
+//   expiry reprise:workers               zset    worker ids by last sign of life reprise:worker:<id> hash    a
+//   worker: host, version, slots, busy, tools, state; expires by itself
 //
 //   reprise:{pk}:stats            hash    counters, written only by transitions
 //   reprise:{pk}:queue:<stream>   stream  tickets (run, epoch); group `workers`; streams `default` and `again`
@@ -38,21 +38,41 @@ inline constexpr std::string_view bell_group = "bell";
 inline constexpr std::string_view again_stream = "again";
 inline constexpr std::string_view default_stream = "default";
 
-inline std::string api_key(std::string_view key_id) { return fmt::format("reprise:key:{}", key_id); }
-inline std::string worker(std::string_view id) { return fmt::format("reprise:worker:{}", id); }
+inline std::string api_key(std::string_view key_id) {
+    return fmt::format("reprise:key:{}", key_id);
+}
+inline std::string worker(std::string_view id) {
+    return fmt::format("reprise:worker:{}", id);
+}
 
 // `reprise:{p0}:`; the first key of every function, and the beginning of every key below.
-inline std::string prefix(unsigned partition) { return fmt::format("reprise:{{p{}}}:", partition); }
+inline std::string prefix(unsigned partition) {
+    return fmt::format("reprise:{{p{}}}:", partition);
+}
 
-inline std::string run(unsigned p, std::string_view id) { return prefix(p) + "run:" + std::string(id); }
-inline std::string project(unsigned p, std::string_view id) { return prefix(p) + "project:" + std::string(id); }
-inline std::string projects(unsigned p, std::string_view org) { return prefix(p) + "projects:" + std::string(org); }
-inline std::string retained(unsigned p) { return prefix(p) + "retained"; }
-inline std::string queue(unsigned p, std::string_view stream) { return prefix(p) + "queue:" + std::string(stream); }
-inline std::string runs(unsigned p, std::string_view org) { return prefix(p) + "runs:" + std::string(org); }
+inline std::string run(unsigned p, std::string_view id) {
+    return prefix(p) + "run:" + std::string(id);
+}
+inline std::string project(unsigned p, std::string_view id) {
+    return prefix(p) + "project:" + std::string(id);
+}
+inline std::string projects(unsigned p, std::string_view org) {
+    return prefix(p) + "projects:" + std::string(org);
+}
+inline std::string retained(unsigned p) {
+    return prefix(p) + "retained";
+}
+inline std::string queue(unsigned p, std::string_view stream) {
+    return prefix(p) + "queue:" + std::string(stream);
+}
+inline std::string runs(unsigned p, std::string_view org) {
+    return prefix(p) + "runs:" + std::string(org);
+}
 inline std::string runs(unsigned p, std::string_view org, std::string_view project) {
     return fmt::format("{}runs:{}:{}", prefix(p), org, project);
 }
-inline std::string retries(unsigned p, std::string_view root) { return prefix(p) + "retries:" + std::string(root); }
+inline std::string retries(unsigned p, std::string_view root) {
+    return prefix(p) + "retries:" + std::string(root);
+}
 
 } // namespace reprise::keys

@@ -26,10 +26,11 @@ struct queue_limits {
 };
 
 struct new_run {
-    std::string id, org, project, project_name, new_project, api_name; // project, or name and an id for a new one
-    std::string mode, doc, inputs;                                     // doc, inputs: JSON objects
-    std::vector<std::string> blobs;                                    // SHA-256 of the inputs
-    std::string source, reason;                                        // of a retry; empty for a start
+    std::string id, org, project, project_name, new_project,
+        api_name;                   // project, or name and an id for a new one
+    std::string mode, doc, inputs;  // doc, inputs: JSON objects
+    std::vector<std::string> blobs; // SHA-256 of the inputs
+    std::string source, reason;     // of a retry; empty for a start
     std::string actor;
     std::string idem, fingerprint; // of an Idempotency-Key, or empty
 };
@@ -84,24 +85,28 @@ class run_queue {
 
     // --- callers ---
     boost::asio::awaitable<result<accepted_run>> accept(unsigned partition, const new_run& r);
-    // What accept would refuse for the organisation and (unless empty) the project, looked up without changing anything.
-    boost::asio::awaitable<std::optional<failure>> would_refuse(unsigned partition, std::string org, std::string project);
-    boost::asio::awaitable<result<void>> cancel(unsigned partition, std::string run, std::string org, std::string token,
-                                                std::string actor, std::string reason);
+    // What accept would refuse for the organisation and (unless empty) the project, looked up without changing
+    // anything.
+    boost::asio::awaitable<std::optional<failure>> would_refuse(unsigned partition, std::string org,
+                                                                std::string project);
+    boost::asio::awaitable<result<void>> cancel(unsigned partition, std::string run, std::string org,
+                                                std::string token, std::string actor, std::string reason);
 
     // --- workers ---
-    boost::asio::awaitable<claim_result> claim(unsigned partition, std::string worker, std::string token, std::size_t most,
-                                               bool repeated);
+    boost::asio::awaitable<claim_result> claim(unsigned partition, std::string worker, std::string token,
+                                               std::size_t most, bool repeated);
     boost::asio::awaitable<std::vector<lost_run>> beat(unsigned partition, std::string worker,
                                                        const std::vector<claim_ticket>& held);
-    boost::asio::awaitable<std::vector<lost_run>> check(unsigned partition, const std::vector<claim_ticket>& held);
+    boost::asio::awaitable<std::vector<lost_run>> check(unsigned partition,
+                                                        const std::vector<claim_ticket>& held);
     boost::asio::awaitable<write_outcome> step(const claim_ticket& t, std::string plan, std::string current,
                                                const std::vector<step_change>& changes);
     boost::asio::awaitable<write_outcome> finish(const claim_ticket& t, run_status status, std::string verdict,
-                                                 std::string quality, std::string error, std::string failed_step,
+                                                 std::string quality, std::string error,
+                                                 std::string failed_step,
                                                  const std::vector<step_change>& changes);
-    boost::asio::awaitable<write_outcome> release(const claim_ticket& t, std::chrono::milliseconds delay, std::string cause,
-                                                  const std::vector<step_change>& changes);
+    boost::asio::awaitable<write_outcome> release(const claim_ticket& t, std::chrono::milliseconds delay,
+                                                  std::string cause, const std::vector<step_change>& changes);
     boost::asio::awaitable<write_outcome> block(const claim_ticket& t, std::string tool,
                                                 const std::vector<step_change>& changes);
 
@@ -109,7 +114,8 @@ class run_queue {
     boost::asio::awaitable<void> sweep(unsigned partition, std::string actor, std::string tools);
     boost::asio::awaitable<void> pin(unsigned partition, std::string org, std::vector<std::string> blobs,
                                      std::chrono::milliseconds hold);
-    boost::asio::awaitable<bool> drop_if_due(unsigned partition, std::string org, std::string blob); // true: unlink it
+    boost::asio::awaitable<bool> drop_if_due(unsigned partition, std::string org,
+                                             std::string blob); // true: unlink it
     boost::asio::awaitable<void> ready(unsigned partition);
 
     const queue_limits& limits() const { return limits_; }

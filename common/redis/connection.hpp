@@ -1,10 +1,11 @@
-// One connection to Redis, shared by everything on one io_context thread: calls are pipelined in the order they are
-// made, and replies are matched to them in that order. Asio owns the socket, hiredis the protocol.
+// One connection to Redis, shared by everything on one io_context thread: calls are pipelined in the order they
+// are made, and replies are matched to them in that order. Asio owns the socket, hiredis the protocol.
 //
 // - All members are called on the executor's one thread.
 // - A call cannot be cancelled, because its outcome would be unknown; it ends by its deadline, `reply_timeout`.
 // - A reply that is late fails the connection and every call on it: behind a late reply all others are late.
-// - Broken connections are made anew with capped exponential backoff and full jitter. Calls made meanwhile wait for it,
+// - Broken connections are made anew with capped exponential backoff and full jitter. Calls made meanwhile wait
+// for it,
 //   within the same deadline.
 #pragma once
 #include "common/redis/address.hpp"
@@ -20,14 +21,15 @@ namespace reprise::redis {
 
 struct options {
     address where;
-    std::string name;                                 // CLIENT SETNAME
-    std::chrono::milliseconds reply_timeout{2000};    // from the call, connecting included
+    std::string name;                              // CLIENT SETNAME
+    std::chrono::milliseconds reply_timeout{2000}; // from the call, connecting included
     std::chrono::milliseconds connect_timeout{1000};
-    std::size_t most_waiting = 20000;                 // calls in flight or waiting; one more is refused
+    std::size_t most_waiting = 20000; // calls in flight or waiting; one more is refused
 };
 
 // Redis could not be reached, did not answer in time, or answered that it cannot serve now (LOADING, READONLY,
-// MASTERDOWN, OOM, MISCONF, BUSY, CLUSTERDOWN, NOREPLICAS). `sent` says whether the call may have been carried out.
+// MASTERDOWN, OOM, MISCONF, BUSY, CLUSTERDOWN, NOREPLICAS). `sent` says whether the call may have been carried
+// out.
 class unavailable : public outage {
   public:
     unavailable(const std::string& what, bool sent) : outage(errc::redis_unavailable, what), sent_(sent) {}

@@ -1,5 +1,5 @@
-// A reply of Redis, owned, with views that check types and bounds: a reply of another shape is an exception (a bug or a
-// foreign server), never undefined behaviour. Views live as long as the reply.
+// A reply of Redis, owned, with views that check types and bounds: a reply of another shape is an exception (a
+// bug or a foreign server), never undefined behaviour. Views live as long as the reply.
 #pragma once
 #include <hiredis/hiredis.h>
 

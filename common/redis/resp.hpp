@@ -17,7 +17,8 @@ class command {
   public:
     explicit command(std::span<const std::string_view> args);
     explicit command(std::span<const std::string> args);
-    // command::of("HGET", key, field). No braces: gcc 12 cannot keep an initializer list in a coroutine's frame.
+    // command::of("HGET", key, field). No braces: gcc 12 cannot keep an initializer list in a coroutine's
+    // frame.
     template <class... Text>
     static command of(const Text&... args) {
         const std::array<std::string_view, sizeof...(args)> views{std::string_view(args)...};
@@ -36,8 +37,8 @@ class protocol_error : public std::runtime_error {
 class reply_reader {
   public:
     explicit reply_reader(std::size_t most_bytes = 128u << 20); // of one reply
-    void feed(std::string_view bytes);  // throws protocol_error
-    std::optional<reply> next();        // throws protocol_error; afterwards the reader is of no more use
+    void feed(std::string_view bytes);                          // throws protocol_error
+    std::optional<reply> next(); // throws protocol_error; afterwards the reader is of no more use
 
   private:
     struct release {

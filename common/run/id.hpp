@@ -1,5 +1,6 @@
-// Ids of runs and projects: `run_` or `prj_`, two characters for the partition, 26 for a ULID. Whoever holds an id can
-// find the partition; ids of one millisecond sort by chance, of different ones by time. Pure: randomness is passed in.
+// Ids of runs and projects: `run_` or `prj_`, two characters for the partition, 26 for a ULID. Whoever holds an
+// id can find the partition; ids of one millisecond sort by chance, of different ones by time. Pure: randomness
+// is passed in.
 #pragma once
 #include <cstdint>
 #include <optional>

@@ -5,7 +5,8 @@
 //     ^  |   release,    |  |
 //     |  |   lease lost  |  +------ cancel ---------> canceled   (from queued, running, blocked)
 //     |  +---<-----------+
-//     +----- unblock -- blocked                       expired    (from a terminal status, or past the queue TTL)
+//     +----- unblock -- blocked                       expired    (from a terminal status, or past the queue
+//     TTL)
 #pragma once
 #include "common/run/lifecycle_table.hpp" // generated
 

@@ -7,7 +7,7 @@
 namespace reprise {
 
 struct findings {
-    bool gate = false;              // a quality gate ran
+    bool gate = false; // a quality gate ran
     int lint_errors = 0;
     int lint_warnings = 0;
     bool optional_step_failed = false;

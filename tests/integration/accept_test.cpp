@@ -110,8 +110,10 @@ TEST_F(Accept, TheQuotaIsOfTheMonth) {
     queued();
     EXPECT_EQ(refusal(a_start()), errc::quota_exceeded);
     const auto month = ask("HGET", key("org:acme"), "month").number();
-    const auto now = std::chrono::year_month_day{std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now())};
-    EXPECT_EQ(month, static_cast<int>(now.year()) * 12 + static_cast<int>(static_cast<unsigned>(now.month())) - 1);
+    const auto now =
+        std::chrono::year_month_day{std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now())};
+    EXPECT_EQ(month,
+              static_cast<int>(now.year()) * 12 + static_cast<int>(static_cast<unsigned>(now.month())) - 1);
     ask("HSET", key("org:acme"), "month", std::to_string(month - 1));
     const auto a = accept(a_start());
     ASSERT_TRUE(a);
@@ -136,7 +138,6 @@ TEST_F(Accept, ProjectsAreFoundByNameWithinTheirOrganisation) {
     org("other", "active", "");
     EXPECT_NE(accept(a_start("other"))->project.text("id"), first->project.text("id"));
 }
-
 
 TEST_F(Accept, ABlobThatIsHeldCannotBeDropped) {
     const auto n = a_start();

@@ -22,6 +22,7 @@ asio::awaitable<bool> answer(bool b) {
 
 class BlobStore : public ::testing::Test {
   protected:
+    void SetUp() override { run_async(io_, store_.identify("first", true)); }
     void TearDown() override { fs::remove_all(root_); }
     fs::path path(const blob_id& b) const { return root_ / b.org / b.sha256.substr(0, 2) / b.sha256; }
 
@@ -46,7 +47,7 @@ TEST_F(BlobStore, TheSameBytesAreStoredOnceAndNothingElseIsLeft) {
     int files = 0;
     for (const auto& e : fs::recursive_directory_iterator(root_))
         files += e.is_regular_file();
-    EXPECT_EQ(files, 1);
+    EXPECT_EQ(files, 2); // the marker is the other one
 }
 
 TEST_F(BlobStore, ATruncatedBlobIsWrittenAnew) {
@@ -83,12 +84,13 @@ TEST_F(BlobStore, AnOpenBlobOutlivesItsDrop) {
 }
 
 TEST_F(BlobStore, AStoreWithoutItsMarkerIsAnOutageNotAnEmptyStore) {
-    EXPECT_EQ(run_async(io_, store_.identify("first", true)), "first");
     EXPECT_EQ(run_async(io_, store_.identify("second", true)), "first");
     run_async(io_, store_.check("first"));
     EXPECT_THROW(run_async(io_, store_.check("another")), outage);
     fs::remove_all(root_);
     EXPECT_THROW(run_async(io_, store_.check("first")), outage);
+    EXPECT_THROW(run_async(io_, store_.find(blob_)), outage);
+    EXPECT_THROW(run_async(io_, store_.open(blob_)), outage);
 }
 
 TEST_F(BlobStore, ADirectoryThatCannotBeMadeIsAnOutage) {

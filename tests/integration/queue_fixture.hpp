@@ -45,7 +45,9 @@ class QueueTest : public ::testing::Test {
         test::run_async(io_, functions_->call("org_set", 0, std::move(args)));
     }
 
-    static std::string id() { return make_id(id_kind::run, 0, static_cast<std::uint64_t>(wall_clock()), random_base32(16)); }
+    static std::string id() {
+        return make_id(id_kind::run, 0, static_cast<std::uint64_t>(wall_clock()), random_base32(16));
+    }
 
     new_run a_start(std::string org_name = "acme") {
         new_run n;
@@ -83,7 +85,8 @@ class QueueTest : public ::testing::Test {
         return n.id;
     }
 
-    std::vector<claimed_run> claim(std::size_t most = 1, std::string token = random_base32(8), bool repeated = false) {
+    std::vector<claimed_run> claim(std::size_t most = 1, std::string token = random_base32(8),
+                                   bool repeated = false) {
         return test::run_async(io_, queue_->claim(0, "w1", std::move(token), most, repeated)).runs;
     }
 
@@ -110,7 +113,8 @@ class QueueTest : public ::testing::Test {
         return test::run_async(io_, queue_->step(t, "{}", "now", changes));
     }
     result<void> cancel(const std::string& run, std::string token = "c", std::string org_name = "acme") {
-        return test::run_async(io_, queue_->cancel(0, run, std::move(org_name), std::move(token), "user:test", ""));
+        return test::run_async(io_,
+                               queue_->cancel(0, run, std::move(org_name), std::move(token), "user:test", ""));
     }
     void sweep(std::string tools = "") { test::run_async(io_, queue_->sweep(0, "test", std::move(tools))); }
 

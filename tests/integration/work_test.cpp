@@ -257,9 +257,10 @@ TEST_F(Work, EveryStatusMeetsEveryCall) {
     };
     for (std::size_t i = 0; i < run_status_names.size(); ++i) {
         const auto s = static_cast<run_status>(i);
-        for (const auto t : {transition::claim, transition::release, transition::block, transition::finish, transition::cancel,
-                             transition::lose, transition::unblock}) {
-            SCOPED_TRACE(std::string(name_of(s)) + " meets " + std::string(transition_names[static_cast<std::size_t>(t)]));
+        for (const auto t : {transition::claim, transition::release, transition::block, transition::finish,
+                             transition::cancel, transition::lose, transition::unblock}) {
+            SCOPED_TRACE(std::string(name_of(s)) + " meets " +
+                         std::string(transition_names[static_cast<std::size_t>(t)]));
             SetUp();
             auto m = make(s);
             m.ticket.epoch = std::stoll(run(m.run).at("epoch")); // the fence is not what is tested here

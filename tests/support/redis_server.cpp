@@ -23,8 +23,9 @@ bool answers(const std::string& socket_path) {
     a.sun_family = AF_UNIX;
     std::strncpy(a.sun_path, socket_path.c_str(), sizeof a.sun_path - 1);
     std::array<char, 64> answer{};
-    const bool pong = ::connect(fd, reinterpret_cast<sockaddr*>(&a), sizeof a) == 0 && ::write(fd, "PING\r\n", 6) == 6 &&
-                      ::read(fd, answer.data(), answer.size()) > 0 && answer[0] == '+';
+    const bool pong = ::connect(fd, reinterpret_cast<sockaddr*>(&a), sizeof a) == 0 &&
+                      ::write(fd, "PING\r\n", 6) == 6 && ::read(fd, answer.data(), answer.size()) > 0 &&
+                      answer[0] == '+';
     ::close(fd);
     return pong;
 }
@@ -59,8 +60,8 @@ void redis_server::start() {
         ::dup2(log, STDOUT_FILENO);
         ::dup2(log, STDERR_FILENO);
         ::execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_path.c_str(), "--dir",
-                 directory_.c_str(), "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy",
-                 "noeviction", "--enable-debug-command", "local", nullptr);
+                 directory_.c_str(), "--save", "", "--appendonly", "yes", "--appendfsync", "always",
+                 "--maxmemory-policy", "noeviction", "--enable-debug-command", "local", nullptr);
         ::_exit(127);
     }
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);

@@ -16,8 +16,8 @@ class redis_server {
 
     redis::address address() const;
     const std::filesystem::path& directory() const { return directory_; }
-    void stop();  // SIGKILL
-    void start(); // with the data that is on disk
+    void stop();              // SIGKILL
+    void start();             // with the data that is on disk
     void freeze(bool frozen); // SIGSTOP, SIGCONT
 
   private:

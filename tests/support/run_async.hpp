@@ -13,7 +13,8 @@
 namespace reprise::test {
 
 template <class T>
-T run_async(boost::asio::io_context& io, boost::asio::awaitable<T> op, std::chrono::seconds limit = std::chrono::seconds(10)) {
+T run_async(boost::asio::io_context& io, boost::asio::awaitable<T> op,
+            std::chrono::seconds limit = std::chrono::seconds(10)) {
     std::optional<T> result;
     std::exception_ptr failed;
     boost::asio::co_spawn(io, std::move(op), [&](std::exception_ptr e, T value) {

@@ -34,7 +34,8 @@ TEST(Routes, PathsAreMatchedByteByByte) {
     EXPECT_TRUE(match_route(http::verb::post, "/api/runs/x/retry").found);
     EXPECT_EQ(match_route(http::verb::get, "/api/runs/x").parameters.at(0), "x");
     EXPECT_TRUE(match_route(http::verb::head, "/livez").found);
-    for (const auto* path : {"/", "", "/api/runs/", "/api/runs//retry", "/api/runs/x/retry/", "/API/runs", "//api/runs", "/api"})
+    for (const auto* path :
+         {"/", "", "/api/runs/", "/api/runs//retry", "/api/runs/x/retry/", "/API/runs", "//api/runs", "/api"})
         EXPECT_FALSE(match_route(http::verb::post, path).found) << path;
 }
 
@@ -93,11 +94,13 @@ TEST(Framing, SoundRequestsPass) {
 
 TEST(Framing, WhatTwoReadersCouldReadTwoWaysIsRefused) {
     for (const auto* fields :
-         {"Host: x\r\nTransfer-Encoding: gzip\r\nContent-Length: 5\r\n", "Host: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n",
-          "Host: x\r\nTransfer-Encoding: xchunked\r\n", "Host: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+         {"Host: x\r\nTransfer-Encoding: gzip\r\nContent-Length: 5\r\n",
+          "Host: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+          "Host: x\r\nTransfer-Encoding: xchunked\r\n",
+          "Host: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
           "Host: x\r\nTransfer-Encoding: chunked, chunked\r\n", "Host: x\r\nContent-Length: 5, 5\r\n",
-          "Host: x\r\nContent-Length: +5\r\n", "Host: x\r\nHost: y\r\n", "X: y\r\n", "Host: x\r\nTrailer: Authorization\r\n",
-          "Host: x\r\nAuthorization: a\r\nAuthorization: b\r\n"})
+          "Host: x\r\nContent-Length: +5\r\n", "Host: x\r\nHost: y\r\n", "X: y\r\n",
+          "Host: x\r\nTrailer: Authorization\r\n", "Host: x\r\nAuthorization: a\r\nAuthorization: b\r\n"})
         EXPECT_TRUE(framing_of(std::string("POST /a HTTP/1.1\r\n") + fields + "\r\n")) << fields;
     EXPECT_TRUE(framing_of("POST http://evil/a HTTP/1.1\r\nHost: x\r\n\r\n"));
     EXPECT_TRUE(framing_of("POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"));

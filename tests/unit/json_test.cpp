@@ -19,7 +19,8 @@ errc refusal(std::string_view body) {
 }
 
 TEST(TextFields, KnownStringsAreReadAndTheRestIsReadOver) {
-    const auto r = read_text_fields(R"({"x":[1,{"reason":2}],"reason":"a\u00e9\n","y":1e-2147483648,"mode":""})", known);
+    const auto r =
+        read_text_fields(R"({"x":[1,{"reason":2}],"reason":"a\u00e9\n","y":1e-2147483648,"mode":""})", known);
     ASSERT_TRUE(r);
     EXPECT_EQ(r->at("reason"), "a\xc3\xa9\n");
     EXPECT_EQ(r->at("mode"), "");
@@ -31,9 +32,10 @@ TEST(TextFields, AnEmptyBodyIsAnEmptyObject) {
 }
 
 TEST(TextFields, WhatIsNotAnObjectOfStringsIsRefused) {
-    for (const auto* body : {"[]", "null", "1", "\"x\"", "{\"reason\":5}", "{\"reason\":null}", "{\"reason\":{}}",
-                             "{\"reason\":[]}", "{\"reason\":true}", "{", "{}{}", "{'reason':1}", "{\"reason\":\"a\",}",
-                             "{\"reason\":01}", "{\"reason\":NaN}", "// x\n{}"})
+    for (const auto* body :
+         {"[]", "null", "1", "\"x\"", "{\"reason\":5}", "{\"reason\":null}", "{\"reason\":{}}",
+          "{\"reason\":[]}", "{\"reason\":true}", "{", "{}{}", "{'reason':1}", "{\"reason\":\"a\",}",
+          "{\"reason\":01}", "{\"reason\":NaN}", "// x\n{}"})
         EXPECT_EQ(refusal(body), errc::invalid_body) << body;
 }
 
@@ -56,16 +58,25 @@ TEST(TextFields, OnlyValidUtf8IsRead) {
 
 TEST(Utf8, IsStrict) {
     EXPECT_TRUE(is_utf8("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
-    for (const std::string_view bad : {"\x80", "\xc3", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff"})
+    for (const std::string_view bad :
+         {"\x80", "\xc3", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff"})
         EXPECT_FALSE(is_utf8(bad));
-    EXPECT_EQ(as_utf8("a\xff" "b"), "a\xEF\xBF\xBD" "b");
+    EXPECT_EQ(as_utf8("a\xff"
+                      "b"),
+              "a\xEF\xBF\xBD"
+              "b");
     EXPECT_EQ(utf8_prefix("a\xc3\xa9", 2), "a");
     EXPECT_EQ(code_points("a\xc3\xa9"), 2u);
 }
 
 TEST(Writer, SplicesObjectsAmongMembers) {
     writer w;
-    w.begin_object().member("a", std::int64_t{1}).splice(R"({"b":{"x":1},"c":[2]})").splice("{}").member("d", "\"").end_object();
+    w.begin_object()
+        .member("a", std::int64_t{1})
+        .splice(R"({"b":{"x":1},"c":[2]})")
+        .splice("{}")
+        .member("d", "\"")
+        .end_object();
     EXPECT_EQ(w.text(), R"({"a":1,"b":{"x":1},"c":[2],"d":"\""})");
 }
 

@@ -44,21 +44,20 @@ TEST(ReadDocument, AliasesAreCopiedAndMergeKeysResolved) {
 TEST(ReadDocument, AnAliasBombIsRefusedWithoutGrowing) {
     std::string bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n";
     for (int i = 1; i < 12; ++i)
-        bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" +
-                [&] {
-                    std::string s;
-                    for (int k = 0; k < 9; ++k)
-                        s += (k ? ",*a" : "*a") + std::to_string(i - 1);
-                    return s;
-                }() +
-                "]\n";
+        bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + [&] {
+            std::string s;
+            for (int k = 0; k < 9; ++k)
+                s += (k ? ",*a" : "*a") + std::to_string(i - 1);
+            return s;
+        }() + "]\n";
     EXPECT_EQ(refusal(bomb), errc::spec_too_large);
 }
 
 TEST(ReadDocument, AliasesCannotNestDeeperThanPlainText) {
     std::string deep = "a0: &a0 [[[[[[[[[[x]]]]]]]]]]\n";
     for (int i = 1; i < 100; ++i)
-        deep += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [[[[[[[[[[*a" + std::to_string(i - 1) + "]]]]]]]]]]\n";
+        deep += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [[[[[[[[[[*a" + std::to_string(i - 1) +
+                "]]]]]]]]]]\n";
     EXPECT_EQ(refusal(deep), errc::spec_too_large);
 }
 
@@ -77,8 +76,9 @@ TEST(ReadDocument, DeepNestingIsRefused) {
 }
 
 TEST(ReadDocument, WhatIsNotOneDataDocumentIsRefused) {
-    for (const auto* text : {"", "   \n", "a: 1\n---\nb: 2\n", "{\"a\":", "a: !!python/object:os.system x", "a: !!js/function x",
-                             "a: 1\na: 2\n", "{\"a\":1,\"a\":2}", "a: *nowhere\n", "\xff\xfe", "a: [1"})
+    for (const auto* text :
+         {"", "   \n", "a: 1\n---\nb: 2\n", "{\"a\":", "a: !!python/object:os.system x", "a: !!js/function x",
+          "a: 1\na: 2\n", "{\"a\":1,\"a\":2}", "a: *nowhere\n", "\xff\xfe", "a: [1"})
         EXPECT_EQ(refusal(text), errc::spec_unreadable) << text;
 }
 
@@ -89,7 +89,8 @@ TEST(ReadDocument, LimitsOfSizeAndNodesHold) {
 }
 
 TEST(ReadDocument, ExtremeNumbersStayNumbers) {
-    EXPECT_EQ(canonical(R"([9223372036854775807,18446744073709551615,1e-400])"), "[9223372036854775807,18446744073709551615,0.0]");
+    EXPECT_EQ(canonical(R"([9223372036854775807,18446744073709551615,1e-400])"),
+              "[9223372036854775807,18446744073709551615,0.0]");
     EXPECT_NE(canonical("[1e-2147483648, 1e999]").find("1.7976931348623157e308"), std::string::npos);
 }
 
@@ -106,17 +107,22 @@ TEST(CheckOpenapi, ASoundDocumentTellsItsFacts) {
 }
 
 TEST(CheckOpenapi, OtherDocumentsAreRefused) {
-    for (const auto* text : {"swagger: '2.0'\ninfo: {}\npaths: {}\n", "a: 1\n", "openapi: 4.0.0\ninfo: {}\npaths: {}\n", "[]", "x",
-                             "openapi: 3.0.0\npaths: {}\n", "openapi: 3.0.0\ninfo: {}\n", "openapi: 3.0.0\ninfo: {}\npaths: []\n"})
+    for (const auto* text :
+         {"swagger: '2.0'\ninfo: {}\npaths: {}\n", "a: 1\n", "openapi: 4.0.0\ninfo: {}\npaths: {}\n", "[]", "x",
+          "openapi: 3.0.0\npaths: {}\n", "openapi: 3.0.0\ninfo: {}\n", "openapi: 3.0.0\ninfo: {}\npaths: []\n"})
         EXPECT_EQ(check(text), errc::spec_not_openapi) << text;
 }
 
 TEST(CheckOpenapi, OnlyReferencesWithinTheDocumentAreFollowed) {
-    for (const std::string_view target : {"http://169.254.169.254/", "file:///etc/passwd", "../other.yaml", "other.yaml#/a", ""})
-        EXPECT_EQ(check(std::string(sound) + "x: [{$ref: '" + std::string(target) + "'}]\n"), errc::spec_remote_ref) << target;
+    for (const std::string_view target :
+         {"http://169.254.169.254/", "file:///etc/passwd", "../other.yaml", "other.yaml#/a", ""})
+        EXPECT_EQ(check(std::string(sound) + "x: [{$ref: '" + std::string(target) + "'}]\n"),
+                  errc::spec_remote_ref)
+            << target;
     // Hidden behind aliases of keys and values.
     EXPECT_EQ(check(std::string(sound) + "k: &k $ref\nv: &v http://x/\ny: {*k : *v}\n"), errc::spec_remote_ref);
-    EXPECT_TRUE(check_openapi(*read_document(std::string(sound) + "x: {$ref: '#/info'}\nproperties: {$ref: {type: string}}\n")));
+    EXPECT_TRUE(check_openapi(
+        *read_document(std::string(sound) + "x: {$ref: '#/info'}\nproperties: {$ref: {type: string}}\n")));
 }
 
 } // namespace

@@ -25,19 +25,22 @@ TEST(Pipelines, TheBuiltInOnesAreSound) {
 }
 
 TEST(Pipelines, PlacesInArgvAreFilled) {
-    const auto p = pipelines::parse(with_step(R"({"name":"a","tool":"t","argv":["{tool}","{toolchain}/x","{document}"]})"), "/o");
+    const auto p = pipelines::parse(
+        with_step(R"({"name":"a","tool":"t","argv":["{tool}","{toolchain}/x","{document}"]})"), "/o");
     EXPECT_EQ(p.of_mode("any").steps.at(0).argv, (std::vector<std::string>{"/o/t", "/o/x", "{document}"}));
 }
 
 TEST(Pipelines, MistakesAreNamed) {
-    for (const auto* text : {"", "{}", R"({"version":2,"pipelines":{"default":[]}})", R"({"version":1,"pipelines":{}})"})
+    for (const auto* text :
+         {"", "{}", R"({"version":2,"pipelines":{"default":[]}})", R"({"version":1,"pipelines":{}})"})
         EXPECT_THROW(pipelines::parse(text, ""), std::invalid_argument) << text;
-    for (const auto* step : {"{}", R"({"name":"a"})", R"({"name":"a/b","builtin":"noop"})", R"({"name":"a","builtin":"x"})",
-                             R"({"name":"a","argv":[1]})", R"({"name":"a","argv":["x"],"tool":"unknown"})",
-                             R"({"name":"a","argv":["x"],"typo":1})", R"({"name":"a","argv":["x"],"timeoutSeconds":0})",
-                             R"({"name":"a","argv":["x"],"artifacts":[{"key":"../k","path":"p"}]})",
-                             R"({"name":"a","argv":["x"],"artifacts":[{"key":"k","path":"/etc/passwd"}]})",
-                             R"({"name":"a","builtin":"noop"},{"name":"a","builtin":"noop"})"})
+    for (const auto* step :
+         {"{}", R"({"name":"a"})", R"({"name":"a/b","builtin":"noop"})", R"({"name":"a","builtin":"x"})",
+          R"({"name":"a","argv":[1]})", R"({"name":"a","argv":["x"],"tool":"unknown"})",
+          R"({"name":"a","argv":["x"],"typo":1})", R"({"name":"a","argv":["x"],"timeoutSeconds":0})",
+          R"({"name":"a","argv":["x"],"artifacts":[{"key":"../k","path":"p"}]})",
+          R"({"name":"a","argv":["x"],"artifacts":[{"key":"k","path":"/etc/passwd"}]})",
+          R"({"name":"a","builtin":"noop"},{"name":"a","builtin":"noop"})"})
         EXPECT_THROW(pipelines::parse(with_step(step), ""), std::invalid_argument) << step;
 }
 
@@ -58,7 +61,8 @@ class Collect : public ::testing::Test {
     void TearDown() override { std::filesystem::remove_all(root_); }
     void write(const std::string& name, const std::string& text) { std::ofstream(directory_ / name) << text; }
 
-    std::filesystem::path root_ = std::filesystem::temp_directory_path() / ("reprise-collect-" + std::to_string(::getpid()));
+    std::filesystem::path root_ =
+        std::filesystem::temp_directory_path() / ("reprise-collect-" + std::to_string(::getpid()));
     std::filesystem::path directory_ = root_ / "step", scratch_ = root_ / "scratch";
 };
 
@@ -68,7 +72,8 @@ TEST_F(Collect, TheSameFilesMakeTheSameArchive) {
     const std::vector<artifact_rule> rules{{"sdk.tar.gz", "out", "application/gzip", true}};
     const auto first = collect(rules, directory_, scratch_);
     ASSERT_TRUE(first);
-    std::filesystem::last_write_time(directory_ / "out/b", std::filesystem::file_time_type::clock::now() + std::chrono::hours(5));
+    std::filesystem::last_write_time(directory_ / "out/b",
+                                     std::filesystem::file_time_type::clock::now() + std::chrono::hours(5));
     const auto second = collect(rules, directory_, scratch_);
     EXPECT_EQ(first->at(0).sha256, second->at(0).sha256);
     EXPECT_GT(first->at(0).bytes, 0u);
@@ -88,7 +93,8 @@ TEST_F(Collect, LinksAreNeverTaken) {
 TEST_F(Collect, MissingAndEmptyOutputIsSaid) {
     write("empty", "");
     for (const auto* path : {"nothing", "empty"})
-        EXPECT_EQ(collect({{"k", path, "x", false}}, directory_, scratch_).error().code, errc::step_output_missing);
+        EXPECT_EQ(collect({{"k", path, "x", false}}, directory_, scratch_).error().code,
+                  errc::step_output_missing);
 }
 
 } // namespace

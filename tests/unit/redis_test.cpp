@@ -19,7 +19,8 @@ TEST(Address, UrlsOfEachKindAreRead) {
 }
 
 TEST(Address, WhatCannotBeUsedIsRefusedByName) {
-    for (const auto* url : {"", "http://x", "redis://", "redis://h:0x", "redis://h:70000", "unix://relative", "redis://[::1"})
+    for (const auto* url :
+         {"", "http://x", "redis://", "redis://h:0x", "redis://h:70000", "unix://relative", "redis://[::1"})
         EXPECT_THROW(parse_address(url), std::invalid_argument) << url;
     try {
         parse_address("rediss://h");

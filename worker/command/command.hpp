@@ -26,9 +26,17 @@ struct command_order {
 };
 
 struct command_result {
-    enum class end { exited, signaled, timed_out, out_of_memory, output_limit, stopped, not_started } how = end::not_started;
-    int number = 0;      // exit code or signal
-    std::string output;  // head and tail; standard error, and standard output unless it went to a file
+    enum class end {
+        exited,
+        signaled,
+        timed_out,
+        out_of_memory,
+        output_limit,
+        stopped,
+        not_started
+    } how = end::not_started;
+    int number = 0;     // exit code or signal
+    std::string output; // head and tail; standard error, and standard output unless it went to a file
 };
 
 // One command. Lives until run() has returned.

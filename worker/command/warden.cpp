@@ -42,7 +42,8 @@ std::int64_t to_number(std::string_view s) {
 // Children of a process, all of its threads' together.
 std::vector<pid_t> children_of(pid_t pid) {
     std::vector<pid_t> out;
-    // The first thread has them all unless a child was made by another one; those are found when they are orphaned.
+    // The first thread has them all unless a child was made by another one; those are found when they are
+    // orphaned.
     std::ifstream in("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children");
     for (pid_t child = 0; in >> child;)
         out.push_back(child);
@@ -70,8 +71,8 @@ std::int64_t resident_mib() {
     return pages * page >> 20;
 }
 
-// We are their subreaper: whoever loses a parent becomes our child, so killing our children until there are none gets
-// every one of them, whatever session or group it made for itself.
+// We are their subreaper: whoever loses a parent becomes our child, so killing our children until there are
+// none gets every one of them, whatever session or group it made for itself.
 void kill_all() {
     for (;;) {
         for (const pid_t pid : descendants())
@@ -120,7 +121,10 @@ void limit(int what, rlim_t most) {
 class warden {
   public:
     warden(pid_t command, std::int64_t timeout_ms, std::int64_t lease_end, std::int64_t memory_mib)
-        : command_(command), time_up_(boottime_ms() + timeout_ms), lease_end_(lease_end), memory_mib_(memory_mib) {}
+        : command_(command),
+          time_up_(boottime_ms() + timeout_ms),
+          lease_end_(lease_end),
+          memory_mib_(memory_mib) {}
 
     std::string watch() {
         for (;;) {
@@ -189,7 +193,8 @@ int warden_main(int argc, char** argv) {
     ::sigaction(SIGCHLD, &on_sigchld, nullptr);
     sigset_t held_back;
     sigemptyset(&held_back);
-    for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) // only the worker's word and the clock end a command
+    for (const int signal :
+         {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) // only the worker's word and the clock end a command
         sigaddset(&held_back, signal);
     ::sigprocmask(SIG_BLOCK, &held_back, nullptr);
 

@@ -1,5 +1,6 @@
-// The warden: a small process between the worker and the command of a step. It is the worker's own program under another
-// name (`reprise-worker warden ...`), so that it shares nothing with it and outlives a worker that is killed or frozen.
+// The warden: a small process between the worker and the command of a step. It is the worker's own program
+// under another name (`reprise-worker warden ...`), so that it shares nothing with it and outlives a worker
+// that is killed or frozen.
 //
 // It kills the command and everything that came from it, sessions and groups of their own included, when
 //   - the control socket (descriptor 3) closes: the worker is gone, or wants it so;
@@ -8,7 +9,8 @@
 //   - the command has ended and left others behind.
 //
 // The worker writes `lease <CLOCK_BOOTTIME in ms>\n` on the socket. Before it ends, the warden writes one line:
-// `exit <code>`, `signal <number>`, `timeout`, `memory`, `lease`, `closed`, or `failed <errno>` if nothing was started.
+// `exit <code>`, `signal <number>`, `timeout`, `memory`, `lease`, `closed`, or `failed <errno>` if nothing was
+// started.
 #pragma once
 
 namespace reprise::worker {

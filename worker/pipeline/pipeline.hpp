@@ -1,4 +1,5 @@
-// Pipelines: for each mode a list of steps, from a JSON file (default_pipelines.json shows all there is to say).
+// Pipelines: for each mode a list of steps, from a JSON file (default_pipelines.json shows all there is to
+// say).
 #pragma once
 #include "common/error.hpp"
 
@@ -11,10 +12,10 @@
 namespace reprise::worker {
 
 struct artifact_rule {
-    std::string key;          // under which it is downloaded
-    std::string path;         // in the step's directory: a file, or a directory to be archived
+    std::string key;  // under which it is downloaded
+    std::string path; // in the step's directory: a file, or a directory to be archived
     std::string content_type;
-    bool archive = false;     // as .tar.gz
+    bool archive = false; // as .tar.gz
 };
 
 struct step_rule {
@@ -23,7 +24,7 @@ struct step_rule {
     std::string tool;    // that the command needs; empty if any host can run it
     std::vector<std::string> argv; // with {toolchain}, {tool}, {document}; empty: no command
     std::vector<int> ok_exit_codes{0};
-    std::string stdout_file;       // where standard output goes; empty: into the log with standard error
+    std::string stdout_file; // where standard output goes; empty: into the log with standard error
     std::chrono::seconds timeout{120};
     std::int64_t memory_mib = 2048;
     int attempts = 3;

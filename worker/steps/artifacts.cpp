@@ -67,7 +67,8 @@ void write_archive(const fs::path& root, const fs::path& target) {
     check(a.get(), archive_write_open_filename(a.get(), target.c_str()));
     for (const auto& file : regular_files(root)) {
         const auto from = open_file(file);
-        const std::unique_ptr<archive_entry, void (*)(archive_entry*)> e(archive_entry_new(), archive_entry_free);
+        const std::unique_ptr<archive_entry, void (*)(archive_entry*)> e(archive_entry_new(),
+                                                                         archive_entry_free);
         const auto name = (root.filename() / fs::relative(file, root)).generic_string();
         archive_entry_set_pathname(e.get(), name.c_str());
         archive_entry_set_size(e.get(), static_cast<la_int64_t>(from.size()));

@@ -17,9 +17,10 @@ struct produced_file {
     std::uint64_t bytes = 0;
 };
 
-// What the rules name below `directory`; directories become deterministic .tar.gz files in `scratch`. Only regular files
-// are taken, links and devices never; step_output_missing or step_output_limit otherwise.
-result<std::vector<produced_file>> collect(const std::vector<artifact_rule>& rules, const std::filesystem::path& directory,
+// What the rules name below `directory`; directories become deterministic .tar.gz files in `scratch`. Only
+// regular files are taken, links and devices never; step_output_missing or step_output_limit otherwise.
+result<std::vector<produced_file>> collect(const std::vector<artifact_rule>& rules,
+                                           const std::filesystem::path& directory,
                                            const std::filesystem::path& scratch);
 
 // A file made by us, such as a step's log.

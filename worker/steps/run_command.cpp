@@ -24,7 +24,8 @@ command_order order_for(const step_context& c, const fs::path& directory, const 
         o.argv.push_back(std::move(word));
     }
     const auto home = c.space.make_directory(c.rule.name + "-home");
-    // Nothing of the worker's own environment: it holds secrets, and settings that generators must not react to.
+    // Nothing of the worker's own environment: it holds secrets, and settings that generators must not react
+    // to.
     o.environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                      "HOME=" + home.string(),
                      "TMPDIR=" + home.string(),
@@ -55,10 +56,12 @@ step_outcome judge(const step_rule& rule, const command_result& r) {
         if (std::ranges::find(rule.ok_exit_codes, r.number) != rule.ok_exit_codes.end())
             return {};
         if (r.number == temp_fail)
-            return ended(kind::temporary, errc::step_temporary, "the command asked to be tried again (exit 75)");
+            return ended(kind::temporary, errc::step_temporary,
+                         "the command asked to be tried again (exit 75)");
         return ended(kind::failed, errc::step_failed, "the command exited with " + std::to_string(r.number));
     case end::signaled:
-        return ended(kind::temporary, errc::step_killed, "the command was ended by signal " + std::to_string(r.number));
+        return ended(kind::temporary, errc::step_killed,
+                     "the command was ended by signal " + std::to_string(r.number));
     case end::timed_out:
         return ended(kind::temporary, errc::step_timeout,
                      "the command ran longer than " + std::to_string(rule.timeout.count()) + " s");
@@ -81,7 +84,9 @@ std::string last_line(const std::string& output) {
     if (end == std::string::npos)
         return {};
     const auto begin = output.rfind('\n', end);
-    return output.substr(begin == std::string::npos ? 0 : begin + 1, end - (begin == std::string::npos ? 0 : begin + 1) + 1)
+    return output
+        .substr(begin == std::string::npos ? 0 : begin + 1,
+                end - (begin == std::string::npos ? 0 : begin + 1) + 1)
         .substr(0, 500);
 }
 

@@ -1,7 +1,7 @@
 // What a step is given and what it answers.
 #pragma once
 #include "common/error.hpp"
-#include "worker/held_run.hpp"
+#include "worker/lease_book.hpp"
 #include "worker/pipeline/pipeline.hpp"
 #include "worker/steps/artifacts.hpp"
 #include "worker/steps/workspace.hpp"
@@ -26,7 +26,7 @@ struct step_outcome {
     int exit_code = -1, signal = 0; // of the command; -1 and 0: none
     std::string log;                // what becomes logs/<step>.txt; empty: no log
     std::vector<produced_file> artifacts;
-    std::string quality;            // JSON; from the quality gate
+    std::string quality; // JSON; from the quality gate
 };
 
 struct step_context {

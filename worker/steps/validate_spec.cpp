@@ -1,5 +1,5 @@
-// Makes the canonical document that all later steps read: JSON, within limits, complete in itself. What the generators
-// see is therefore what was checked, whatever their own parsers make of YAML.
+// Makes the canonical document that all later steps read: JSON, within limits, complete in itself. What the
+// generators see is therefore what was checked, whatever their own parsers make of YAML.
 #include "worker/steps/step.hpp"
 
 #include "common/async/on_pool.hpp"
@@ -63,8 +63,8 @@ step_result validate_spec(step_context& c) {
     step_outcome o;
     o.artifacts.push_back(co_await on_pool(c.space.pool(), std::move(write)));
     const auto& f = document->facts;
-    o.log = "OpenAPI " + f.openapi_version + ", \"" + f.title + "\" " + f.version + ", " + std::to_string(f.operations) +
-            " operations\n";
+    o.log = "OpenAPI " + f.openapi_version + ", \"" + f.title + "\" " + f.version + ", " +
+            std::to_string(f.operations) + " operations\n";
     co_return o;
 }
 

@@ -24,8 +24,11 @@ void write_file(const fs::path& to, const std::string& bytes) {
 } // namespace
 
 workspace::workspace(const fs::path& parent, const claimed_run& c, blob_store& blobs, asio::thread_pool& pool)
-    : root_(parent / ("reprise-" + c.ticket.run + "-" + std::to_string(c.ticket.epoch) + "-" + random_base32(6))),
-      org_(c.run.org()), blobs_(blobs), pool_(pool) {
+    : root_(parent /
+            ("reprise-" + c.ticket.run + "-" + std::to_string(c.ticket.epoch) + "-" + random_base32(6))),
+      org_(c.run.org()),
+      blobs_(blobs),
+      pool_(pool) {
     fs::create_directory(root_);
     fs::permissions(root_, fs::perms::owner_all);
     const auto tree = json::parse(c.run.fields.text("inputs"));

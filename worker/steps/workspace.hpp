@@ -1,5 +1,6 @@
-// The private directory of one run on one worker: inputs and earlier artifacts, fetched from the blob store and checked
-// against their digests, and a directory for each step. Everything goes when the run leaves this worker.
+// The private directory of one run on one worker: inputs and earlier artifacts, fetched from the blob store and
+// checked against their digests, and a directory for each step. Everything goes when the run leaves this
+// worker.
 #pragma once
 #include "common/blob/blob_store.hpp"
 #include "common/queue/records.hpp"
@@ -22,7 +23,8 @@ struct blob_reference {
 class workspace {
   public:
     // Throws std::filesystem::filesystem_error if the directory cannot be made.
-    workspace(const std::filesystem::path& parent, const claimed_run& c, blob_store& blobs, boost::asio::thread_pool& pool);
+    workspace(const std::filesystem::path& parent, const claimed_run& c, blob_store& blobs,
+              boost::asio::thread_pool& pool);
     ~workspace();
     workspace(const workspace&) = delete;
     workspace& operator=(const workspace&) = delete;

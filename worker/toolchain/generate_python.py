@@ -20,7 +20,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-
 started: list[Path] = []  # the output folder, once something may be in it
 
 

@@ -1,6 +1,7 @@
 """What generate_python.py changes in its copy of a document so that openapi-python-client can do its work (no program).
 
-Each change answers one thing the generator stumbles over; what an operation can send and receive stays the same:
+Each change answers one thing the generator stumbles over. The client that comes out fits the API; some of it is less exact or
+offers less than the document does (a value's type, one kind of request of several):
   * a missing `paths` or `responses` (allowed since OpenAPI 3.1) becomes an empty one; version 3.2 is called 3.1 (its new parts are ignored);
   * `true`/`false` as a schema (allowed since 3.1) becomes the empty schema;
   * an enum of mixed types loses its list of values; an optional body that is one of several types becomes a required argument (the

@@ -1,0 +1,129 @@
+// A link that is ready: calls go out in batches, replies come back in their order.
+#include "common/redis/link.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+
+namespace reprise::redis {
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+namespace {
+
+// Commands are written at the end of a turn of the loop, or as soon as this many are waiting: Redis then works
+// on the first while we still make the last.
+constexpr std::size_t flush_at = 16;
+
+bool serves_no_one(std::string_view line) {
+    for (const std::string_view prefix : {"LOADING", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "BUSY ",
+                                          "CLUSTERDOWN", "NOREPLICAS", "UNBLOCKED", "TRYAGAIN"})
+        if (line.starts_with(prefix))
+            return true;
+    return false;
+}
+
+} // namespace
+
+void connection::link::submit(const command& c, handler h) {
+    if (closed_ || in_flight_.size() + waiting_.size() >= options_.most_waiting) {
+        complete(std::move(h), closed_ ? "the connection is closed" : "too many calls are waiting", false);
+        return;
+    }
+    const auto due = clock::now() + options_.reply_timeout;
+    if (!ready_) {
+        waiting_.push_back({c.bytes(), std::move(h), due});
+    } else {
+        outgoing_ += c.bytes();
+        in_flight_.push_back({std::move(h), due});
+        flush_soon();
+    }
+    watch_deadline();
+}
+
+// Completions are posted: a coroutine that goes on inside our own read loop could call back into it.
+void connection::link::complete(handler h, const std::string& why, bool sent) {
+    asio::post(socket_.get_executor(), [h = std::move(h), why, sent]() mutable {
+        std::move(h)(std::make_exception_ptr(unavailable(why, sent)), reply());
+    });
+}
+
+void connection::link::flush_soon() {
+    if (++unflushed_ >= flush_at) {
+        flush();
+    } else if (!flush_posted_) {
+        flush_posted_ = true;
+        asio::post(socket_.get_executor(), [self = shared_from_this()] {
+            self->flush_posted_ = false;
+            self->flush();
+        });
+    }
+}
+
+void connection::link::flush() {
+    if (writing_ || outgoing_.empty() || closed_)
+        return;
+    unflushed_ = 0;
+    writing_ = true;
+    on_the_wire_.clear();
+    std::swap(on_the_wire_, outgoing_);
+    asio::async_write(socket_, asio::buffer(on_the_wire_),
+                      [self = shared_from_this(), turn = turn_](error_code ec, std::size_t) {
+                          if (turn != self->turn_ || self->closed_)
+                              return;
+                          self->writing_ = false;
+                          if (ec)
+                              self->fail("cannot write: " + ec.message());
+                          else
+                              self->flush();
+                      });
+}
+
+void connection::link::read_some() {
+    socket_.async_read_some(asio::buffer(incoming_),
+                            [self = shared_from_this(), turn = turn_](error_code ec, std::size_t size) {
+                                if (turn != self->turn_ || self->closed_)
+                                    return;
+                                if (ec)
+                                    self->fail("the connection broke: " + ec.message());
+                                else
+                                    self->received(size, turn);
+                            });
+}
+
+void connection::link::received(std::size_t size, std::uint64_t turn) {
+    try {
+        reader_->feed({incoming_.data(), size});
+        while (auto next = reader_->next()) {
+            if (in_flight_.empty())
+                throw protocol_error("Redis sent a reply to nothing");
+            auto done = std::move(in_flight_.front().done);
+            in_flight_.pop_front();
+            deliver(std::move(done), std::move(*next));
+            if (turn != turn_ || closed_)
+                return; // delivering a greeting's reply may have ended this connection
+        }
+    } catch (const protocol_error& e) {
+        fail(e.what());
+        return;
+    }
+    read_some();
+}
+
+void connection::link::deliver(handler done, reply r) {
+    std::exception_ptr failed;
+    if (r.is_error()) {
+        if (serves_no_one(r.text()))
+            failed = std::make_exception_ptr(unavailable(std::string(r.text()), false));
+        else
+            failed = std::make_exception_ptr(refused(r.text()));
+        // The role of the server changed under us: the address may lead elsewhere now.
+        if (r.text().starts_with("READONLY") || r.text().starts_with("UNBLOCKED"))
+            asio::post(socket_.get_executor(), [self = shared_from_this(), turn = turn_] {
+                if (turn == self->turn_ && !self->closed_)
+                    self->fail("Redis is read-only");
+            });
+    }
+    std::move(done)(failed, std::move(r));
+}
+
+} // namespace reprise::redis

@@ -1,0 +1,84 @@
+#include "worker/lease_book.hpp"
+
+#include "common/log.hpp"
+#include "common/run/id.hpp"
+#include "worker/command/command.hpp"
+
+#include <algorithm>
+
+namespace reprise::worker {
+namespace asio = boost::asio;
+
+void held_run::extend(std::int64_t until) {
+    lease_end = until;
+    if (running)
+        running->extend(until);
+}
+
+void held_run::stop_command() {
+    if (running)
+        running->stop();
+}
+
+std::shared_ptr<held_run> lease_book::add(const claim_ticket& t, std::int64_t lease_end) {
+    auto h = std::make_shared<held_run>();
+    h->ticket = t;
+    h->lease_end = lease_end;
+    held_[t.run] = h;
+    return h;
+}
+
+void lease_book::hand_back_all() {
+    for (auto& [id, h] : held_) {
+        h->hand_back = true;
+        h->stop_command();
+    }
+}
+
+asio::awaitable<void> lease_book::beat(unsigned partition, run_queue& queue, const std::string& worker) {
+    const auto asked = held_in(partition);
+    if (asked.empty())
+        co_return;
+    const auto sent = boottime_ms(); // not when the reply comes: a slow reply must not stretch a lease
+    const auto lost = co_await queue.beat(partition, worker, asked);
+    mark_lost(lost, asked);
+    for (const auto& t : asked)
+        if (auto* h = find(t); h && !h->lost)
+            h->extend(sent + queue.limits().lease.count());
+}
+
+asio::awaitable<void> lease_book::check(unsigned partition, run_queue& queue) {
+    const auto asked = held_in(partition);
+    if (asked.empty())
+        co_return;
+    const auto lost = co_await queue.check(partition, asked);
+    mark_lost(lost, asked);
+}
+
+std::vector<claim_ticket> lease_book::held_in(unsigned partition) const {
+    std::vector<claim_ticket> out;
+    for (const auto& [id, h] : held_)
+        if (!h->lost && partition_of(id_kind::run, id) == partition)
+            out.push_back(h->ticket);
+    return out;
+}
+
+// The same run may have ended here, or been claimed anew, since the question was sent.
+held_run* lease_book::find(const claim_ticket& t) {
+    const auto found = held_.find(t.run);
+    return found != held_.end() && found->second->ticket.epoch == t.epoch ? found->second.get() : nullptr;
+}
+
+void lease_book::mark_lost(const std::vector<lost_run>& lost, const std::vector<claim_ticket>& asked) {
+    for (const auto& l : lost) {
+        const auto about = std::ranges::find(asked, l.run, &claim_ticket::run);
+        auto* h = about == asked.end() ? nullptr : find(*about);
+        if (!h)
+            continue;
+        log::info("run_lost", {{"run", l.run}, {"status", l.status}});
+        h->lost = true;
+        h->stop_command();
+    }
+}
+
+} // namespace reprise::worker

@@ -184,8 +184,8 @@ class session {
         co_return outcome{std::move(answer), false};
     }
 
-    asio::awaitable<std::optional<failure>> read_members(const std::string& body, const route& r,
-                                                         request& req) {
+    asio::awaitable<std::optional<failure>> read_members(parser& p, const route& r, request& req) {
+        const auto& body = p.get().body();
         const bool digested = req.fields.count("Idempotency-Key") > 0;
         auto work = [&body, &r, &req, digested] {
             if (digested)

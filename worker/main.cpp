@@ -4,6 +4,7 @@
 #include "worker/worker.hpp"
 
 #include <CLI/CLI.hpp>
+#include <sys/prctl.h>
 
 #include <csignal>
 #include <iostream>
@@ -26,6 +27,8 @@ int main(int argc, char** argv) {
 
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGCHLD, SIG_IGN); // wardens are reaped by the kernel
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0,
+            0); // what a killed warden leaves behind comes to us (command/warden.hpp)
     try {
         settings.validate();
         reprise::log::configure(settings.common.log_level, "worker");

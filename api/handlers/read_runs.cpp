@@ -41,6 +41,7 @@ struct page {
     std::string index;  // zset to walk, newest first
     std::string after;  // run id of the last one already seen, or empty
     std::string status; // filter, or empty
+    std::string source; // filter, or empty: only retries of this very run
     std::size_t limit = default_page;
 };
 
@@ -66,9 +67,9 @@ result<page> read_page(const request& req) {
         return failure{errc::invalid_parameter, "sourceRunId is not a run id"};
     if (!project.empty() && !source.empty())
         return failure{errc::invalid_parameter, "projectId and sourceRunId cannot be combined"};
-    p.index = !source.empty()    ? keys::retries(req.who.partition, source)
-              : !project.empty() ? keys::runs(req.who.partition, req.who.org, project)
-                                 : keys::runs(req.who.partition, req.who.org);
+    p.source = source;
+    p.index = project.empty() ? keys::runs(req.who.partition, req.who.org)
+                              : keys::runs(req.who.partition, req.who.org, project);
 
     if (const auto cursor = get("cursor"); !cursor.empty()) {
         if (!partition_of(id_kind::run, cursor))
@@ -85,6 +86,7 @@ struct found_page {
 
 asio::awaitable<result<found_page>> walk(const request& req, const page& p, services& s) {
     found_page out;
+    std::string last_seen;
     std::int64_t rank = 0;
     if (!p.after.empty()) {
         // By rank of the last one seen: inserts come before it and change nothing behind it.
@@ -105,15 +107,16 @@ asio::awaitable<result<found_page>> walk(const request& req, const page& p, serv
             }
             ++looked_at;
             auto run = co_await load_run(req.who, std::string(ids[i].text()), s);
-            if (run && (p.status.empty() || run->fields.text("status") == p.status))
+            last_seen = ids[i].text();
+            if (run && (p.status.empty() || run->fields.text("status") == p.status) &&
+                (p.source.empty() || run->fields.text("source") == p.source))
                 out.runs.push_back(std::move(*run));
         }
         if (ids.size() <= p.limit)
             co_return out;
         rank += static_cast<std::int64_t>(ids.size());
     }
-    if (!out.runs.empty())
-        out.next = out.runs.back().id;
+    out.next = last_seen; // a filter let few through: the next page looks further
     co_return out;
 }
 
@@ -133,9 +136,15 @@ asio::awaitable<response> get_run(request& req, services& s) {
 }
 
 asio::awaitable<response> list_runs(request& req, services& s) {
-    const auto p = read_page(req);
+    auto p = read_page(req);
     if (!p)
         co_return error_response(p.error(), req.header(http::field::accept));
+    if (!p->source.empty()) {
+        // All retries of a line stand in one index, under the run that the line began with.
+        const auto source = co_await load_run(req.who, p->source, s);
+        const auto root = source ? source->fields.text("root") : std::string_view();
+        p->index = keys::retries(req.who.partition, root.empty() ? p->source : std::string(root));
+    }
     const auto found = co_await walk(req, *p, s);
     if (!found)
         co_return error_response(found.error(), req.header(http::field::accept));

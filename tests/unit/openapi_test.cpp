@@ -82,6 +82,12 @@ TEST(ReadDocument, WhatIsNotOneDataDocumentIsRefused) {
         EXPECT_EQ(refusal(text), errc::spec_unreadable) << text;
 }
 
+TEST(ReadDocument, ControlCharactersAreRefused) {
+    EXPECT_EQ(refusal(std::string_view("a: x\0y\n", 7)), errc::spec_unreadable);
+    EXPECT_EQ(refusal(std::string_view("a\0:\0 \0x\0", 8)), errc::spec_unreadable);
+    EXPECT_EQ(refusal("a: \x1b[2J\n"), errc::spec_unreadable);
+}
+
 TEST(ReadDocument, LimitsOfSizeAndNodesHold) {
     EXPECT_EQ(refusal("abcdef", {.bytes = 5}), errc::spec_too_large);
     EXPECT_EQ(refusal("[1,2,3,4]", {.nodes = 4}), errc::spec_too_large);

@@ -6,6 +6,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #include <charconv>
 #include <cstring>
 #include <ctime>
+#include <set>
 
 namespace reprise::worker {
 namespace asio = boost::asio;
@@ -35,6 +37,9 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
     out.push_back(nullptr);
     return out;
 }
+
+// Pids of the wardens that are alive; all commands of a process run on one thread.
+std::set<pid_t> wardens;
 
 void close_on_exec(int fd) {
     ::fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -87,6 +92,8 @@ void command::spawn(const command_order& order) {
         ::close(fd);
     if (failed != 0)
         throw boost::system::system_error(failed, boost::system::system_category(), "posix_spawn");
+    warden_ = pid;
+    wardens.insert(pid);
     close_on_exec(output_.native_handle());
 }
 
@@ -155,8 +162,26 @@ asio::awaitable<void> command::read_word() {
             break;
         }
     }
+    if (word_.empty())
+        co_await clear_up();
+    wardens.erase(warden_);
     error_code ignored;
     control_.close(ignored);
+}
+
+// The warden is gone without a word: a command has killed it. What it watched over is our child now.
+asio::awaitable<void> command::clear_up() {
+    wardens.erase(warden_);
+    asio::steady_timer pause(control_.get_executor());
+    error_code ignored;
+    for (int round = 0; round < 200; ++round) {
+        const bool found = kill_strays(wardens);
+        if (!found && round > 2) // an orphan may take a moment to arrive
+            break;
+        pause.expires_after(std::chrono::milliseconds(10));
+        co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+    output_.close(ignored); // whoever still holds the other end is not waited for
 }
 
 void command::extend(std::int64_t lease_end) {

@@ -52,12 +52,14 @@ class command {
   private:
     boost::asio::awaitable<void> read_output();
     boost::asio::awaitable<void> read_word();
+    boost::asio::awaitable<void> clear_up();
     void spawn(const command_order& order);
     std::string log() const;
 
     boost::asio::posix::stream_descriptor output_;
     boost::asio::local::stream_protocol::socket control_;
     std::string head_, tail_, word_;
+    int warden_ = 0; // pid
     std::uint64_t said_ = 0;
     bool flooded_ = false;
 };

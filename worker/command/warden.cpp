@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <string_view>
@@ -39,14 +40,17 @@ std::int64_t to_number(std::string_view s) {
     return n;
 }
 
-// Children of a process, all of its threads' together.
+// Children of a process: each of its threads has its own.
 std::vector<pid_t> children_of(pid_t pid) {
     std::vector<pid_t> out;
-    // The first thread has them all unless a child was made by another one; those are found when they are
-    // orphaned.
-    std::ifstream in("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children");
-    for (pid_t child = 0; in >> child;)
-        out.push_back(child);
+    std::error_code ec;
+    const std::filesystem::path threads = "/proc/" + std::to_string(pid) + "/task";
+    for (auto it = std::filesystem::directory_iterator(threads, ec);
+         !ec && it != std::filesystem::directory_iterator(); it.increment(ec)) {
+        std::ifstream in(it->path() / "children");
+        for (pid_t child = 0; in >> child;)
+            out.push_back(child);
+    }
     return out;
 }
 
@@ -178,6 +182,16 @@ class warden {
 void on_child(int) {} // so that SIGCHLD interrupts ppoll
 
 } // namespace
+
+bool kill_strays(const std::set<pid_t>& wardens) {
+    bool found = false;
+    for (const pid_t child : children_of(::getpid()))
+        if (!wardens.contains(child)) {
+            ::kill(child, SIGKILL);
+            found = true;
+        }
+    return found;
+}
 
 int warden_main(int argc, char** argv) {
     if (argc < 8)

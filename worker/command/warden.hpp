@@ -12,10 +12,18 @@
 // `exit <code>`, `signal <number>`, `timeout`, `memory`, `lease`, `closed`, or `failed <errno>` if nothing was
 // started.
 #pragma once
+#include <sys/types.h>
+
+#include <set>
 
 namespace reprise::worker {
 
 inline constexpr int warden_control = 3;
+
+// In the worker, which is a subreaper too: a child of its that is no warden comes from a warden that was
+// killed. Kills those; answers whether there were any. To be repeated until there are none: each may leave
+// children of its own.
+bool kill_strays(const std::set<pid_t>& wardens);
 
 // argv: warden TIMEOUT_MS LEASE_END_MS MEMORY_MIB STDOUT_FILE|- DIRECTORY COMMAND...
 int warden_main(int argc, char** argv);

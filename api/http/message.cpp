@@ -29,6 +29,11 @@ std::optional<std::string> percent_decoded(std::string_view s) {
 
 } // namespace
 
+response& response::with(std::string_view name, std::string_view value) {
+    headers.emplace_back(name, value);
+    return *this;
+}
+
 response json_response(unsigned status, std::string body) {
     response r;
     r.status = status;

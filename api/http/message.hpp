@@ -51,10 +51,7 @@ struct response {
     std::string body;
     std::optional<blob_body> blob; // instead of body
 
-    response& with(std::string name, std::string value) {
-        headers.emplace_back(std::move(name), std::move(value));
-        return *this;
-    }
+    response& with(std::string_view name, std::string_view value);
 };
 
 response json_response(unsigned status, std::string body);

@@ -101,13 +101,11 @@ digested digest(json::text_fields& f) {
     return d;
 }
 
-std::string project_name(const json::text_fields& f, const digested& d) {
-    if (const auto& name = f.at("projectName"); !name.empty())
-        return name;
-    if (!d.title.empty())
-        return d.title;
-    const auto& file = f.at("openapiFileName");
-    return file.empty() ? "Untitled API" : file;
+std::string project_name(json::text_fields& f, const digested& d) {
+    for (const auto& name : {f["projectName"], d.title, f["openapiFileName"]})
+        if (!name.empty())
+            return name;
+    return "Untitled API";
 }
 
 // Pinned before they are written, so that no sweep can drop them in between.

@@ -11,6 +11,15 @@ asio::awaitable<fleet_facts> fleet::look() {
     if (now < until_)
         co_return seen_;
     until_ = now + std::chrono::seconds(1); // at once, so that requests which come meanwhile do not all ask
+    try {
+        seen_ = co_await count();
+    } catch (const outage&) {
+        // What was seen last will do: an accepted run must not be answered with an error because of it.
+    }
+    co_return seen_;
+}
+
+asio::awaitable<fleet_facts> fleet::count() {
     fleet_facts f;
     const auto ids = co_await redis_.call(redis::command::of("ZRANGE", keys::workers, "-1000", "-1"));
     for (std::size_t i = 0; i < ids.size(); ++i) {
@@ -23,7 +32,6 @@ asio::awaitable<fleet_facts> fleet::look() {
         f.slots += w.number("slots");
         f.busy += w.number("busy");
     }
-    seen_ = f;
     co_return f;
 }
 

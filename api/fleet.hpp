@@ -17,9 +17,10 @@ struct fleet_facts {
 class fleet {
   public:
     explicit fleet(redis::connection& c) : redis_(c) {}
-    boost::asio::awaitable<fleet_facts> look();
+    boost::asio::awaitable<fleet_facts> look(); // never throws outage
 
   private:
+    boost::asio::awaitable<fleet_facts> count();
     redis::connection& redis_;
     fleet_facts seen_;
     std::chrono::steady_clock::time_point until_{};

@@ -259,6 +259,7 @@ int serve(const api_settings& settings) {
         t->join();
     signals_io.stop();
     signal_thread.join();
+    shared.pool.join(); // what runs there comes back to the threads' contexts, which must still be there
     threads.clear();
     log::info("stopped");
     return 0;

@@ -24,7 +24,7 @@ std::shared_ptr<held_run> lease_book::add(const claim_ticket& t, std::int64_t le
     auto h = std::make_shared<held_run>();
     h->ticket = t;
     h->lease_end = lease_end;
-    held_[t.run] = h;
+    held_[{t.run, t.epoch}] = h;
     return h;
 }
 
@@ -58,15 +58,14 @@ asio::awaitable<void> lease_book::check(unsigned partition, run_queue& queue) {
 std::vector<claim_ticket> lease_book::held_in(unsigned partition) const {
     std::vector<claim_ticket> out;
     for (const auto& [id, h] : held_)
-        if (!h->lost && partition_of(id_kind::run, id) == partition)
+        if (!h->lost && partition_of(id_kind::run, id.first) == partition)
             out.push_back(h->ticket);
     return out;
 }
 
-// The same run may have ended here, or been claimed anew, since the question was sent.
 held_run* lease_book::find(const claim_ticket& t) {
-    const auto found = held_.find(t.run);
-    return found != held_.end() && found->second->ticket.epoch == t.epoch ? found->second.get() : nullptr;
+    const auto found = held_.find({t.run, t.epoch}); // it may have ended since the question was sent
+    return found == held_.end() ? nullptr : found->second.get();
 }
 
 void lease_book::mark_lost(const std::vector<lost_run>& lost, const std::vector<claim_ticket>& asked) {

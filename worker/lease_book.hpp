@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace reprise::worker {
@@ -30,7 +31,7 @@ struct held_run {
 class lease_book {
   public:
     std::shared_ptr<held_run> add(const claim_ticket& t, std::int64_t lease_end);
-    void remove(const std::string& run) { held_.erase(run); }
+    void remove(const claim_ticket& t) { held_.erase({t.run, t.epoch}); }
     std::size_t size() const { return held_.size(); }
     bool empty() const { return held_.empty(); }
     void hand_back_all();
@@ -45,7 +46,8 @@ class lease_book {
     held_run* find(const claim_ticket& t);
     void mark_lost(const std::vector<lost_run>& lost, const std::vector<claim_ticket>& asked);
 
-    std::map<std::string, std::shared_ptr<held_run>> held_;
+    // By run and epoch: a run that was lost may be claimed anew before the work on it has ended here.
+    std::map<std::pair<std::string, std::int64_t>, std::shared_ptr<held_run>> held_;
 };
 
 } // namespace reprise::worker

@@ -17,7 +17,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include <fstream>
+#include <optional>
+#include <system_error>
 
 namespace reprise::worker {
 namespace asio = boost::asio;
@@ -32,13 +33,13 @@ class run_process {
   public:
     run_process(claimed_run claimed, std::shared_ptr<held_run> held, work_deps& deps)
         : run_(std::move(claimed.run)),
-          mode_(run_.fields.text("mode")),
           held_(std::move(held)),
           deps_(deps),
-          plan_(deps.plans.of_mode(mode_)),
-          space_(deps.work_dir, {held_->ticket, run_}, deps.blobs, deps.pool) {}
+          plan_(deps.plans.of_mode(run_.fields.text("mode"))),
+          deadline_(boottime_ms() + claimed.time_left.count()) {}
 
     asio::awaitable<void> work() {
+        space_.emplace(deps_.work_dir, held_->ticket, run_, deps_.blobs, deps_.pool);
         for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
             const auto& rule = plan_.steps[i];
             if (already_done(i, rule))
@@ -47,9 +48,13 @@ class run_process {
                 co_await hand_back("drain");
                 co_return;
             }
+            if (boottime_ms() >= deadline_) {
+                co_await fail(errc::run_deadline, rule.name, "the run took longer than it may");
+                co_return;
+            }
             if (co_await begin(i, rule) == write_outcome::stale)
                 co_return;
-            step_context context{rule, space_, *held_, mode_, deps_.plans.tools()};
+            step_context context{rule, *space_, *held_, deps_.plans.tools(), deadline_, deps_.step_path};
             auto outcome = co_await perform(context);
             if (!co_await settle(i, rule, outcome))
                 co_return;
@@ -63,11 +68,11 @@ class run_process {
         co_await insist(call);
     }
 
-    asio::awaitable<void> fail(errc code, std::string step) {
+    asio::awaitable<void> fail(errc code, std::string step, std::string message) {
         const auto& t = held_->ticket;
         auto call = [&] {
             return deps_.queue.finish(t, run_status::failed, "failed", "", std::string(code_of(code)), step,
-                                      pending_);
+                                      message, pending_);
         };
         co_await insist(call);
         log::info(
@@ -94,7 +99,7 @@ class run_process {
         // The gate is cheap and its judgement is not kept with the step: it judges again.
         if (!done || rule.builtin == "quality_gate")
             return false;
-        space_.add_artifacts(before->artifacts);
+        space_->add_artifacts(before->artifacts);
         findings_.optional_step_failed |= status == "failed";
         return true;
     }
@@ -168,9 +173,9 @@ class run_process {
     asio::awaitable<void> record_end(std::size_t i, const step_rule& rule, std::string status,
                                      step_outcome& o) {
         if (!o.log.empty()) {
-            const auto file = space_.root() / (rule.name + ".log.txt");
+            const auto file = space_->root() / (rule.name + ".log.txt");
             auto write = [&] {
-                std::ofstream(file, std::ios::binary) << as_utf8(o.log);
+                write_file(file, as_utf8(o.log));
                 return digested("logs/" + rule.name + ".txt", "text/plain; charset=utf-8", file);
             };
             o.artifacts.push_back(co_await on_pool(deps_.pool, std::move(write)));
@@ -190,17 +195,17 @@ class run_process {
         for (const auto& f : files)
             change.blobs.push_back(f.sha256);
         const auto partition = partition_of(id_kind::run, run_.id).value();
-        co_await deps_.queue.pin(partition, space_.org(), change.blobs, pinned_while_putting);
+        co_await deps_.queue.pin(partition, space_->org(), change.blobs, pinned_while_putting);
         json::writer w;
         w.begin_array();
         for (const auto& f : files) {
-            const blob_id id(space_.org(), f.sha256);
+            const blob_id id(space_->org(), f.sha256);
             co_await deps_.blobs.put_file(id, f.file);
             w.begin_object().member("key", f.key).member("bytes", static_cast<std::int64_t>(f.bytes));
             w.member("sha256", f.sha256).member("contentType", f.content_type).end_object();
         }
         change.artifacts = w.end_array().take();
-        space_.add_artifacts(change.artifacts);
+        space_->add_artifacts(change.artifacts);
     }
 
     // --- after a step ---
@@ -247,7 +252,7 @@ class run_process {
             findings_.optional_step_failed = true;
             co_return true;
         }
-        co_await fail(o.error->code, rule.name);
+        co_await fail(o.error->code, rule.name, o.error->message);
         co_return false;
     }
 
@@ -280,18 +285,18 @@ class run_process {
         const auto end = ending_of(findings_);
         const std::string verdict(end.verdict);
         const auto& t = held_->ticket;
-        auto call = [&] { return deps_.queue.finish(t, end.status, verdict, quality_, "", "", pending_); };
+        auto call = [&] { return deps_.queue.finish(t, end.status, verdict, quality_, "", "", "", pending_); };
         co_await insist(call);
         log::info("run_ended",
                   {{"run", run_.id}, {"status", std::string(name_of(end.status))}, {"verdict", verdict}});
     }
 
     run_record run_;
-    const std::string mode_;
     std::shared_ptr<held_run> held_;
     work_deps& deps_;
     const pipeline& plan_;
-    workspace space_;
+    const std::int64_t deadline_; // CLOCK_BOOTTIME ms
+    std::optional<workspace> space_;
     std::vector<step_change> pending_; // ends of steps that Redis has not heard of yet
     findings findings_;
     std::string quality_;
@@ -309,6 +314,10 @@ asio::awaitable<void> process_run(claimed_run claimed, std::shared_ptr<held_run>
         co_await process.work();
     } catch (const outage& e) {
         outage_message = e.what();
+    } catch (const std::system_error& e) { // this host's files
+        outage_message = e.what();
+    } catch (const boost::system::system_error& e) { // this host's processes and pipes
+        outage_message = e.what();
     } catch (const std::exception& e) {
         bug = e.what();
     }
@@ -317,7 +326,7 @@ asio::awaitable<void> process_run(claimed_run claimed, std::shared_ptr<held_run>
         co_await process.hand_back_after(after_outage, outage_message);
     } else if (!bug.empty()) {
         log::error("run_defect", {{"run", id}, {"why", bug}});
-        co_await process.fail(errc::internal_error, "");
+        co_await process.fail(errc::internal_error, "", bug);
     }
 }
 

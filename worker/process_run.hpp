@@ -9,6 +9,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -19,7 +20,8 @@ struct work_deps {
     blob_store& blobs;
     const pipelines& plans;
     boost::asio::thread_pool& pool;
-    const std::string& work_dir;
+    const std::filesystem::path& work_dir;
+    const std::string& step_path; // PATH of commands
 };
 
 // Ends when the run is finished, blocked, released, or no longer ours. Never throws for what a run or the world

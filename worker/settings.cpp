@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 
@@ -18,6 +19,10 @@ void worker_settings::add_to(CLI::App& app) {
     add_setting(app, "--pipelines", pipelines, "REPRISE_PIPELINES",
                 "file with the pipelines (default: built in)");
     add_setting(app, "--work-dir", work_dir, "REPRISE_WORK_DIR", "where steps get their private directories");
+    const char* own_path = std::getenv("PATH");
+    step_path = own_path ? own_path : "/usr/local/bin:/usr/bin:/bin";
+    add_setting(app, "--step-path", step_path, "REPRISE_STEP_PATH",
+                "PATH of the commands of steps (default: the worker's)");
     add_setting(app, "--drain", drain_s, "REPRISE_DRAIN", "seconds that runs in hand may take after TERM");
     common.add_to(app);
 }

@@ -12,6 +12,7 @@ struct worker_settings {
     std::string toolchain; // directory of the generators; where {toolchain} in pipelines leads
     std::string pipelines; // file; empty: the built-in ones
     std::string work_dir;  // private directories of steps; default: TMPDIR or /tmp
+    std::string step_path; // PATH of commands; default: the worker's own, so that its node is theirs
     unsigned drain_s = 25;
 
     void add_to(CLI::App& app);

@@ -13,6 +13,7 @@
 #include "worker/lease_book.hpp"
 #include "worker/process_run.hpp"
 #include "worker/registry.hpp"
+#include "worker/scratch.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -56,12 +57,13 @@ class worker {
         : settings_(s),
           id_(std::move(id)),
           plans_(load_pipelines(s)),
+          scratch_(s.work_dir, id_),
           redis_(io_.get_executor(), s.common.redis_options("reprise-" + id_)),
           bell_(io_.get_executor(), for_bell(s.common.redis_options("reprise-" + id_))),
           functions_(redis_, s.common.partitions),
           queue_(functions_, s.common.limits()),
           blobs_(s.common.blob_root(), pool_),
-          deps_{queue_, blobs_, plans_, pool_, s.work_dir},
+          deps_{queue_, blobs_, plans_, pool_, scratch_.path(), s.step_path},
           signals_(io_, SIGTERM, SIGINT, SIGTSTP),
           changed_(io_),
           drain_timer_(io_) {}
@@ -122,12 +124,12 @@ class worker {
         auto token = random_base32(26);
         bool repeated = false;
         while (!draining_ && !quiet_) {
-            const auto free = settings_.concurrency - held_.size() - claiming_;
-            if (free == 0) {
+            const auto taken = held_.size() + claiming_;
+            if (taken >= settings_.concurrency) {
                 co_await wait_for_change();
                 continue;
             }
-            const auto most = std::min<std::size_t>(free, most_claimed_at_once);
+            const auto most = std::min<std::size_t>(settings_.concurrency - taken, most_claimed_at_once);
             claiming_ += most;
             claim_result got;
             bool failed = false;
@@ -156,12 +158,14 @@ class worker {
 
     void take(claimed_run c, std::int64_t claim_sent) {
         const auto id = c.ticket.run;
+        const auto ticket = c.ticket;
         auto held = held_.add(c.ticket, claim_sent + settings_.common.lease_ms);
         held->hand_back = draining_now_;
         log::debug("claimed", {{"run", id}, {"epoch", std::to_string(c.ticket.epoch)}});
         asio::co_spawn(
-            io_, process_run(std::move(c), std::move(held), deps_), [this, id](std::exception_ptr failed) {
-                held_.remove(id);
+            io_, process_run(std::move(c), std::move(held), deps_),
+            [this, id, ticket](std::exception_ptr failed) {
+                held_.remove(ticket);
                 changed_.cancel();
                 try {
                     if (failed)
@@ -292,6 +296,8 @@ class worker {
             co_await wait_for_change();
         try {
             co_await sign_off(redis_, id_);
+            for (unsigned p = 0; p < settings_.common.partitions; ++p)
+                co_await queue_.leave(p, id_);
         } catch (const outage& e) {
             log::warn("sign_off_failed", {{"why", e.what()}}); // the entry expires by itself
         }
@@ -316,6 +322,7 @@ class worker {
     const worker_settings& settings_;
     const std::string id_;
     const pipelines plans_;
+    const scratch scratch_;
     asio::thread_pool pool_{2}; // disk, digests, documents
     lease_book held_;           // before io_: what is left in io_ refers to it
     asio::io_context io_{1};

@@ -31,8 +31,8 @@ failure invalid(std::string message) {
     return {errc::invalid_body, std::move(message)};
 }
 
-// Checks what can be checked without reading the document: that is the pipeline's work, and a run tells it better.
-// Takes the body's texts: a document of megabytes is in memory once.
+// Checks what can be checked without reading the document: that is the pipeline's work, and a run tells it
+// better. Takes the body's texts: a document of megabytes is in memory once.
 result<json::text_fields> read_order(request& req) {
     auto f = std::move(req.body);
     if (f["openapiText"].empty())

@@ -15,6 +15,7 @@
 #include <boost/beast/http.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 namespace reprise::api {
@@ -28,6 +29,8 @@ namespace {
 constexpr auto header_deadline = std::chrono::seconds(15); // idle time of a kept-alive connection included
 constexpr auto body_deadline = std::chrono::seconds(30);
 constexpr auto write_deadline = std::chrono::seconds(30); // for each 256 KiB of a download
+constexpr auto linger_deadline = std::chrono::seconds(2);
+constexpr std::size_t most_lingered = 4 << 20;
 constexpr std::size_t header_limit = 16 << 10;
 constexpr std::size_t most_fields = 64;
 constexpr std::size_t large_body = 64 << 10;
@@ -84,6 +87,8 @@ class session {
                 break;
         error_code ignored;
         stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+        if (unread_body_)
+            co_await linger();
     }
 
   private:
@@ -122,6 +127,15 @@ class session {
         co_return keep;
     }
 
+    // Closing while the client still sends would reset the connection, and with it the answer on its way.
+    asio::awaitable<void> linger() {
+        std::array<char, 16 << 10> piece;
+        error_code ec;
+        stream_.expires_after(linger_deadline);
+        for (std::size_t read = 0; !ec && read < most_lingered;)
+            read += co_await stream_.async_read_some(asio::buffer(piece), asio::redirect_error(token, ec));
+    }
+
     // From a complete header to an answer. An outage becomes 503 and a bug 500, each for this request alone.
     asio::awaitable<void> receive(parser& p, request& req, outcome& o) {
         try {
@@ -134,7 +148,8 @@ class session {
             o = refuse({errc::internal_error, "request " + req.id}, p.get());
         }
         // What is left of an unread body would be taken for the next request.
-        o.close = o.close || !p.is_done();
+        unread_body_ = !p.is_done();
+        o.close = o.close || unread_body_;
     }
 
     asio::awaitable<outcome> admit(parser& p, request& req) {
@@ -192,7 +207,8 @@ class session {
                 req.body_digest = sha256_hex(body);
             return read_fields(r, body);
         };
-        // A document of megabytes is parsed where it holds up nobody. (Not `?:`, which gcc 12 gets wrong around co_await.)
+        // A document of megabytes is parsed where it holds up nobody. (Not `?:`, which gcc 12 gets wrong around
+        // co_await.)
         result<json::text_fields> fields = failure{};
         if (body.size() > large_body)
             fields = co_await on_pool(services_.pool, work);
@@ -300,6 +316,7 @@ class session {
     services& services_;
     session_group::membership member_;
     beast::flat_buffer buffer_;
+    bool unread_body_ = false;
 };
 
 } // namespace

@@ -213,7 +213,9 @@ asio::awaitable<int> blob_store::lock(const blob_id& b) {
     asio::steady_timer pause(co_await asio::this_coro::executor);
     const auto give_up = std::chrono::steady_clock::now() + longest_lock_wait;
     for (auto wait = std::chrono::milliseconds(1);; wait = std::min(wait * 2, std::chrono::milliseconds(50))) {
-        auto attempt = [dir]() -> int {
+        auto attempt = [root = root_, dir]() -> int {
+            require_marker(
+                root); // or inputs would be written under the mount point of a volume that is not there
             make_directories(dir);
             descriptor d(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
             if (d.fd < 0)

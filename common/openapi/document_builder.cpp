@@ -209,25 +209,29 @@ void document_builder::close_map(open_container& c) {
     for (const auto& m : c.v.GetObject())
         if (!keys.insert(text_of(m.name)).second)
             senseless("the key \"" + std::string(utf8_prefix(text_of(m.name), 100)) + "\" is in one map twice");
-    for (const auto& m : c.merged) {
-        if (m.IsObject()) {
-            merge(c.v, m);
-        } else {
-            for (const auto& one : m.GetArray())
-                if (one.IsObject())
-                    merge(c.v, one);
-        }
-    }
+    if (!c.merged.empty())
+        merge(c);
 }
 
-// What is there already wins, as the merge key's definition says.
-void document_builder::merge(value& into, const value& from) {
-    for (const auto& m : from.GetObject()) {
-        if (into.HasMember(m.name))
-            continue;
-        count(1);
-        into.AddMember(value(m.name, doc_.GetAllocator()), value(m.value, doc_.GetAllocator()),
-                       doc_.GetAllocator());
+// What is there already wins, as the merge key's definition says. The merged values are copies of our own: they
+// are moved.
+void document_builder::merge(open_container& c) {
+    std::unordered_set<std::string> there;
+    for (const auto& m : c.v.GetObject())
+        there.emplace(text_of(m.name));
+    const auto take_from = [&](value& from) {
+        for (auto& m : from.GetObject())
+            if (there.emplace(text_of(m.name)).second)
+                c.v.AddMember(m.name, m.value, doc_.GetAllocator());
+    };
+    for (auto& m : c.merged) {
+        if (m.IsObject()) {
+            take_from(m);
+        } else {
+            for (auto& one : m.GetArray())
+                if (one.IsObject())
+                    take_from(one);
+        }
     }
 }
 

@@ -69,7 +69,7 @@ class document_builder {
     void take_key(const value& v);
     void count(std::size_t nodes);
     void close_map(open_container& c);
-    void merge(value& into, const value& from);
+    void merge(open_container& c);
 
     document_limits limits_;
     rapidjson::Document doc_;

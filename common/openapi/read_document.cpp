@@ -194,7 +194,8 @@ result<rapidjson::Document> read_document(std::string_view text, document_limits
     if (!is_utf8(text))
         return failure{errc::spec_unreadable, "not UTF-8"};
     // YAML forbids them, and its parsers take NULs for UTF-16.
-    if (std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 && c != '\t' && c != '\r' && c != '\n'; }))
+    if (std::ranges::any_of(text,
+                            [](unsigned char c) { return c < 0x20 && c != '\t' && c != '\r' && c != '\n'; }))
         return failure{errc::spec_unreadable, "control characters"};
     const auto first = text.find_first_not_of(" \t\r\n");
     const bool looks_like_json = first != std::string_view::npos && (text[first] == '{' || text[first] == '[');
@@ -236,8 +237,8 @@ result<document_facts> check_openapi(const rapidjson::Document& d) {
         return failure{errc::spec_not_openapi, "the document is not an object"};
     auto facts = facts_of(d);
     if (const auto* swagger = json::find(d, "swagger"))
-        return failure{errc::spec_not_openapi,
-                       "this is Swagger " + scalar_text(swagger).substr(0, 40) + "; OpenAPI 3.0 or 3.1 is needed"};
+        return failure{errc::spec_not_openapi, "this is Swagger " + scalar_text(swagger).substr(0, 40) +
+                                                   "; OpenAPI 3.0 or 3.1 is needed"};
     if (!facts.openapi_version.starts_with("3.0") && !facts.openapi_version.starts_with("3.1"))
         return failure{errc::spec_not_openapi, facts.openapi_version.empty()
                                                    ? "there is no `openapi` member"

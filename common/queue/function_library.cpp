@@ -63,7 +63,8 @@ asio::awaitable<void> functions::install() {
 }
 
 asio::awaitable<redis::reply> functions::call_by(std::string_view verb, std::string_view name,
-                                                 unsigned partition, std::vector<std::string> args) {
+                                                 unsigned partition, std::vector<std::string> args,
+                                                 bool repeat) {
     std::vector<std::string> words{std::string(verb), function_library::embedded().prefix + std::string(name),
                                    "1", keys::prefix(partition)};
     words.insert(words.end(), std::make_move_iterator(args.begin()), std::make_move_iterator(args.end()));
@@ -79,7 +80,7 @@ asio::awaitable<redis::reply> functions::call_by(std::string_view verb, std::str
                 throw;
             install_first = true;
         } catch (const redis::unavailable& e) {
-            if (attempt > 1 || !e.outcome_unknown())
+            if (attempt > 1 || !repeat || !e.outcome_unknown())
                 throw;
         }
         if (install_first)
@@ -89,12 +90,17 @@ asio::awaitable<redis::reply> functions::call_by(std::string_view verb, std::str
 
 asio::awaitable<redis::reply> functions::call(std::string_view name, unsigned partition,
                                               std::vector<std::string> args) {
-    return call_by("FCALL", name, partition, std::move(args));
+    return call_by("FCALL", name, partition, std::move(args), true);
+}
+
+asio::awaitable<redis::reply> functions::call_once(std::string_view name, unsigned partition,
+                                                   std::vector<std::string> args) {
+    return call_by("FCALL", name, partition, std::move(args), false);
 }
 
 asio::awaitable<redis::reply> functions::read(std::string_view name, unsigned partition,
                                               std::vector<std::string> args) {
-    return call_by("FCALL_RO", name, partition, std::move(args));
+    return call_by("FCALL_RO", name, partition, std::move(args), true);
 }
 
 } // namespace reprise

@@ -32,7 +32,11 @@ class functions {
     // all functions allow.
     boost::asio::awaitable<redis::reply> call(std::string_view name, unsigned partition,
                                               std::vector<std::string> args);
-    // The same by FCALL_RO, for functions that write nothing.
+    // The same without the repetition: for the one function whose repeated call must say that it is one
+    // (claim).
+    boost::asio::awaitable<redis::reply> call_once(std::string_view name, unsigned partition,
+                                                   std::vector<std::string> args);
+    // The same as call by FCALL_RO, for functions that write nothing.
     boost::asio::awaitable<redis::reply> read(std::string_view name, unsigned partition,
                                               std::vector<std::string> args);
 
@@ -41,7 +45,8 @@ class functions {
 
   private:
     boost::asio::awaitable<redis::reply> call_by(std::string_view verb, std::string_view name,
-                                                 unsigned partition, std::vector<std::string> args);
+                                                 unsigned partition, std::vector<std::string> args,
+                                                 bool repeat);
     redis::connection& redis_;
     unsigned partitions_;
 };

@@ -13,6 +13,7 @@
 //   reprise:{pk}:leases           zset    running runs by the end of their lease
 //   reprise:{pk}:delayed          zset    queued runs that wait for a time
 //   reprise:{pk}:blocked[:<tool>] zset    blocked runs by accept time; per missing tool
+//   reprise:{pk}:ended            zset    ended runs, by when the sweep is to expire or forget them
 //   reprise:{pk}:retained         zset    <org>/<sha256> of every blob, by the time until which it is kept
 //   reprise:{pk}:events           stream  live feed of every transition and step, capped
 //   reprise:{pk}:dead, :fenced    streams runs given up on; stale writes refused; capped

@@ -120,16 +120,19 @@ asio::awaitable<result<void>> run_queue::cancel(unsigned partition, std::string 
 asio::awaitable<claim_result> run_queue::claim(unsigned partition, std::string worker, std::string token,
                                                std::size_t most, bool repeated) {
     const auto r =
-        co_await f_.call("claim", partition,
-                         list(worker, token, std::to_string(most), ms(limits_.lease), repeated ? "1" : "0",
-                              std::string(keys::again_stream), std::string(keys::default_stream)));
+        co_await f_.call_once("claim", partition,
+                              list(worker, token, std::to_string(most), ms(limits_.lease), repeated ? "1" : "0",
+                                   std::string(keys::again_stream), std::string(keys::default_stream)));
     claim_result c;
     c.now = r[1].number();
     c.looked_at_tickets = r[2].number() > 0;
     for (std::size_t i = 3; i < r.size(); ++i) {
         claimed_run claimed{{std::string(r[i][0].text()), 0, token, worker},
-                            {std::string(r[i][0].text()), record(r[i][1])}};
+                            {std::string(r[i][0].text()), record(r[i][1])},
+                            {}};
         claimed.ticket.epoch = claimed.run.epoch();
+        claimed.time_left =
+            limits_.run_deadline - std::chrono::milliseconds(c.now - claimed.run.fields.number("claimed"));
         c.runs.push_back(std::move(claimed));
     }
     co_return c;
@@ -161,11 +164,11 @@ asio::awaitable<write_outcome> run_queue::step(const claim_ticket& t, std::strin
 
 asio::awaitable<write_outcome> run_queue::finish(const claim_ticket& t, run_status status, std::string verdict,
                                                  std::string quality, std::string error,
-                                                 std::string failed_step,
+                                                 std::string failed_step, std::string message,
                                                  const std::vector<step_change>& changes) {
     auto args = holder(t);
     add(args, std::string(name_of(status)), std::move(verdict), std::move(quality), std::move(error),
-        ms(limits_.retention), std::move(failed_step));
+        ms(limits_.retention), std::move(failed_step), std::move(message));
     append(args, changes);
     co_return outcome_of(co_await f_.call("finish", partition_of_run(t), std::move(args)));
 }
@@ -184,6 +187,11 @@ asio::awaitable<write_outcome> run_queue::block(const claim_ticket& t, std::stri
     args.push_back(std::move(tool));
     append(args, changes);
     co_return outcome_of(co_await f_.call("block", partition_of_run(t), std::move(args)));
+}
+
+asio::awaitable<void> run_queue::leave(unsigned partition, std::string worker) {
+    auto args = list(std::move(worker), keys::again_stream, keys::default_stream);
+    co_await f_.call("leave", partition, std::move(args));
 }
 
 asio::awaitable<void> run_queue::sweep(unsigned partition, std::string actor, std::string tools) {

@@ -55,6 +55,7 @@ struct claim_ticket {
 struct claimed_run {
     claim_ticket ticket;
     run_record run;
+    std::chrono::milliseconds time_left{}; // until the run's deadline, counted from its first claim
 };
 
 struct claim_result {
@@ -93,6 +94,7 @@ class run_queue {
                                                 std::string token, std::string actor, std::string reason);
 
     // --- workers ---
+    // `repeated`: the call before, with the same token, was left without an answer.
     boost::asio::awaitable<claim_result> claim(unsigned partition, std::string worker, std::string token,
                                                std::size_t most, bool repeated);
     boost::asio::awaitable<std::vector<lost_run>> beat(unsigned partition, std::string worker,
@@ -103,12 +105,15 @@ class run_queue {
                                                const std::vector<step_change>& changes);
     boost::asio::awaitable<write_outcome> finish(const claim_ticket& t, run_status status, std::string verdict,
                                                  std::string quality, std::string error,
-                                                 std::string failed_step,
+                                                 std::string failed_step, std::string message,
                                                  const std::vector<step_change>& changes);
     boost::asio::awaitable<write_outcome> release(const claim_ticket& t, std::chrono::milliseconds delay,
                                                   std::string cause, const std::vector<step_change>& changes);
     boost::asio::awaitable<write_outcome> block(const claim_ticket& t, std::string tool,
                                                 const std::vector<step_change>& changes);
+
+    // The worker's consumers go with it.
+    boost::asio::awaitable<void> leave(unsigned partition, std::string worker);
 
     // --- anyone ---
     boost::asio::awaitable<void> sweep(unsigned partition, std::string actor, std::string tools);

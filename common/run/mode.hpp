@@ -25,9 +25,4 @@ constexpr bool needs_config(std::string_view mode) {
     return mode == "stainless_compatible" || mode == "stainless" || mode == "stainless_migration";
 }
 
-// A project's mode has two values for new writes; a sample belongs to a flagship project.
-constexpr std::string_view project_mode(std::string_view run_mode) {
-    return run_mode == "stainless_compatible" ? "stainless_compatible" : "flagship";
-}
-
 } // namespace reprise

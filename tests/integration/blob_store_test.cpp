@@ -90,11 +90,12 @@ TEST_F(BlobStore, AStoreWithoutItsMarkerIsAnOutageNotAnEmptyStore) {
     fs::remove_all(root_);
     EXPECT_THROW(run_async(io_, store_.check("first")), outage);
     EXPECT_THROW(run_async(io_, store_.find(blob_)), outage);
+    EXPECT_THROW(run_async(io_, store_.put(blob_, "hello")), outage);
+    EXPECT_FALSE(fs::exists(root_));
     EXPECT_THROW(run_async(io_, store_.open(blob_)), outage);
 }
 
 TEST_F(BlobStore, ADirectoryThatCannotBeMadeIsAnOutage) {
-    fs::create_directories(root_);
     std::ofstream(root_ / "acme") << "a file in the way";
     EXPECT_THROW(run_async(io_, store_.put(blob_, "hello")), outage);
 }

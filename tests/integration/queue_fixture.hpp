@@ -96,7 +96,7 @@ class QueueTest : public ::testing::Test {
     }
 
     write_outcome finish(const claim_ticket& t, run_status s = run_status::ready) {
-        return test::run_async(io_, queue_->finish(t, s, "ready", "", "", "", {}));
+        return test::run_async(io_, queue_->finish(t, s, "ready", "", "", "", "", {}));
     }
     write_outcome release(const claim_ticket& t, std::chrono::milliseconds delay = {}) {
         return test::run_async(io_, queue_->release(t, delay, "test", {}));

@@ -179,6 +179,56 @@ TEST_F(Work, ARunThatWaitsTooLongExpires) {
     expect_consistent();
 }
 
+TEST_F(Work, AnEndedRunExpiresAfterItsRetentionAndIsForgottenAfterNinetyDays) {
+    const auto source = running();
+    finish(source);
+    const auto retry = a_retry_of(source.run);
+    accept(retry);
+    const auto t = claim().at(0).ticket;
+    finish(t);
+    sweep();
+    EXPECT_EQ(run(t.run).at("status"), "ready");
+    make_due("ended", t.run);
+    sweep();
+    EXPECT_EQ(run(t.run).at("status"), "expired");
+    EXPECT_EQ(run(t.run).at("verdict"), "ready"); // verdict, steps and times stay
+    make_due("ended", t.run);
+    sweep();
+    EXPECT_EQ(run(t.run).at("status"), "expired"); // looked at too early, it stays
+
+    ask("HSET", keys::run(0, t.run), "ended", "1");
+    make_due("ended", t.run);
+    sweep();
+    EXPECT_TRUE(run(t.run).empty());
+    for (const auto& index : {keys::runs(0, "acme"), keys::runs(0, "acme", run(source.run).at("project")),
+                              keys::retries(0, source.run), key("ended")})
+        EXPECT_TRUE(ask("ZSCORE", index, t.run).is_nil()) << index;
+    EXPECT_EQ(run(source.run).at("status"), "ready");
+    expect_consistent();
+}
+
+TEST_F(Work, ADeadRunIsListedWithItsReason) {
+    const auto t = running();
+    test::run_async(
+        io_, queue_->finish(t, run_status::failed, "failed", "", "step_failed", "lint", "exit 3: why", {}));
+    const auto dead = ask("XRANGE", key("dead"), "-", "+");
+    ASSERT_EQ(dead.size(), 1u);
+    std::string all;
+    for (std::size_t i = 0; i < dead[0][1].size(); ++i)
+        all += std::string(dead[0][1][i].text()) + " ";
+    EXPECT_NE(all.find("run " + t.run + " "), std::string::npos) << all;
+    EXPECT_NE(all.find("code step_failed step lint message exit 3: why"), std::string::npos) << all;
+}
+
+TEST_F(Work, TheRunDeadlineCountsFromTheFirstClaim) {
+    const auto t = running();
+    ask("HINCRBY", keys::run(0, t.run), "claimed", "-600000");
+    release(t);
+    const auto left = claim().at(0).time_left;
+    EXPECT_LE(left, limits_.run_deadline - std::chrono::minutes(10));
+    EXPECT_GT(left, limits_.run_deadline - std::chrono::minutes(11));
+}
+
 TEST_F(Work, BeatsExtendOnlyWhatIsHeld) {
     const auto mine = running();
     auto stale = mine;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <memory>
 
 namespace reprise::worker {
@@ -55,7 +56,8 @@ std::vector<fs::path> regular_files(const fs::path& root) {
 
 void check(archive* a, int status) {
     if (status < ARCHIVE_WARN)
-        throw std::runtime_error(std::string("cannot write an archive: ") + archive_error_string(a));
+        throw outage(errc::storage_unavailable,
+                     std::string("cannot write an archive: ") + archive_error_string(a));
 }
 
 void write_archive(const fs::path& root, const fs::path& target) {
@@ -63,7 +65,8 @@ void write_archive(const fs::path& root, const fs::path& target) {
     check(a.get(), archive_write_add_filter_gzip(a.get()));
     // Level 6 and no time stamp: the bytes depend on the files alone.
     check(a.get(), archive_write_set_options(a.get(), "gzip:compression-level=6,gzip:!timestamp"));
-    check(a.get(), archive_write_set_format_ustar(a.get()));
+    check(a.get(),
+          archive_write_set_format_pax_restricted(a.get())); // plain ustar unless a name is too long for it
     check(a.get(), archive_write_open_filename(a.get(), target.c_str()));
     for (const auto& file : regular_files(root)) {
         const auto from = open_file(file);
@@ -86,6 +89,15 @@ void write_archive(const fs::path& root, const fs::path& target) {
 }
 
 } // namespace
+
+void write_file(const fs::path& to, std::string_view bytes) {
+    std::ofstream out(to, std::ios::binary);
+    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    out.close();
+    if (!out)
+        throw outage(errc::storage_unavailable,
+                     "cannot write " + to.filename().string() + " in the worker's directory");
+}
 
 produced_file digested(std::string key, std::string content_type, fs::path file) {
     produced_file p{std::move(key), std::move(content_type), std::move(file), {}, 0};
@@ -120,6 +132,11 @@ result<std::vector<produced_file>> collect(const std::vector<artifact_rule>& rul
         }
     } catch (const too_much& e) {
         return failure{errc::step_output_limit, e.what()};
+    } catch (const outage&) {
+        throw;
+    } catch (const std::exception& e) { // a directory that we may not read, a file that vanished
+        return failure{errc::step_output_missing,
+                       std::string("cannot read what the command left: ") + e.what()};
     }
     return out;
 }

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace reprise::worker {
@@ -18,10 +19,14 @@ struct produced_file {
 };
 
 // What the rules name below `directory`; directories become deterministic .tar.gz files in `scratch`. Only
-// regular files are taken, links and devices never; step_output_missing or step_output_limit otherwise.
+// regular files are taken, links and devices never; step_output_missing or step_output_limit otherwise. Throws
+// outage if the worker's own disk cannot be written.
 result<std::vector<produced_file>> collect(const std::vector<artifact_rule>& rules,
                                            const std::filesystem::path& directory,
                                            const std::filesystem::path& scratch);
+
+// Throws outage: the worker's disk is full, or cannot be written.
+void write_file(const std::filesystem::path& to, std::string_view bytes);
 
 // A file made by us, such as a step's log.
 produced_file digested(std::string key, std::string content_type, std::filesystem::path file);

@@ -26,15 +26,12 @@ command_order order_for(const step_context& c, const fs::path& directory, const 
     const auto home = c.space.make_directory(c.rule.name + "-home");
     // Nothing of the worker's own environment: it holds secrets, and settings that generators must not react
     // to.
-    o.environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                     "HOME=" + home.string(),
-                     "TMPDIR=" + home.string(),
-                     "LANG=C.UTF-8",
-                     "NO_COLOR=1",
-                     "REDOCLY_TELEMETRY=off"};
+    o.environment = {"PATH=" + c.path, "HOME=" + home.string(), "TMPDIR=" + home.string(), "LANG=C.UTF-8",
+                     "NO_COLOR=1",     "REDOCLY_TELEMETRY=off"};
     o.directory = directory;
     o.stdout_file = c.rule.stdout_file;
-    o.timeout = c.rule.timeout;
+    const std::chrono::milliseconds left(std::max<std::int64_t>(1, c.run_deadline - boottime_ms()));
+    o.timeout = std::min<std::chrono::milliseconds>(c.rule.timeout, left);
     o.memory_mib = c.rule.memory_mib;
     o.lease_end = c.held.lease_end;
     return o;

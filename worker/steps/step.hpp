@@ -33,8 +33,9 @@ struct step_context {
     const step_rule& rule;
     workspace& space;
     held_run& held;
-    const std::string& mode;
     const std::map<std::string, std::string>& tools;
+    std::int64_t run_deadline; // CLOCK_BOOTTIME ms
+    const std::string& path;   // PATH of commands
 };
 
 using step_result = boost::asio::awaitable<step_outcome>;

@@ -5,8 +5,6 @@
 #include "common/async/on_pool.hpp"
 #include "common/openapi/read_document.hpp"
 
-#include <fstream>
-
 namespace reprise::worker {
 namespace {
 
@@ -57,7 +55,7 @@ step_result validate_spec(step_context& c) {
 
     const auto file = c.space.root() / "openapi.json";
     auto write = [&file, &bytes = document->json] {
-        std::ofstream(file, std::ios::binary) << bytes;
+        write_file(file, bytes);
         return digested(document_key, "application/json", file);
     };
     step_outcome o;

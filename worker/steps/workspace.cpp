@@ -5,33 +5,21 @@
 #include "common/json/document.hpp"
 #include "common/log.hpp"
 
-#include <fstream>
+#include "worker/steps/artifacts.hpp"
 
 namespace reprise::worker {
 namespace asio = boost::asio;
 namespace fs = std::filesystem;
 
-namespace {
-
-void write_file(const fs::path& to, const std::string& bytes) {
-    std::ofstream out(to, std::ios::binary);
-    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    out.close();
-    if (!out)
-        throw std::runtime_error("cannot write " + to.filename().string() + " in the worker's directory");
-}
-
-} // namespace
-
-workspace::workspace(const fs::path& parent, const claimed_run& c, blob_store& blobs, asio::thread_pool& pool)
-    : root_(parent /
-            ("reprise-" + c.ticket.run + "-" + std::to_string(c.ticket.epoch) + "-" + random_base32(6))),
-      org_(c.run.org()),
+workspace::workspace(const fs::path& parent, const claim_ticket& ticket, const run_record& run,
+                     blob_store& blobs, asio::thread_pool& pool)
+    : root_(parent / ("reprise-" + ticket.run + "-" + std::to_string(ticket.epoch) + "-" + random_base32(6))),
+      org_(run.org()),
       blobs_(blobs),
       pool_(pool) {
     fs::create_directory(root_);
     fs::permissions(root_, fs::perms::owner_all);
-    const auto tree = json::parse(c.run.fields.text("inputs"));
+    const auto tree = json::parse(run.fields.text("inputs"));
     if (tree && tree->IsObject())
         for (const auto& m : tree->GetObject())
             if (const auto sha = json::text_at(m.value, "sha256"); is_sha256_hex(sha))

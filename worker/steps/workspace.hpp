@@ -23,8 +23,8 @@ struct blob_reference {
 class workspace {
   public:
     // Throws std::filesystem::filesystem_error if the directory cannot be made.
-    workspace(const std::filesystem::path& parent, const claimed_run& c, blob_store& blobs,
-              boost::asio::thread_pool& pool);
+    workspace(const std::filesystem::path& parent, const claim_ticket& ticket, const run_record& run,
+              blob_store& blobs, boost::asio::thread_pool& pool);
     ~workspace();
     workspace(const workspace&) = delete;
     workspace& operator=(const workspace&) = delete;

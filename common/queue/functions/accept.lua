@@ -29,7 +29,9 @@ local function project_of(p, org, id, name, new_id)
   return v[2], id
 end
 
-local function create_project(p, now, org, id, name, api_name, mode)
+-- A project's mode has two values for new writes; a sample belongs to a flagship project.
+local function create_project(p, now, org, id, name, api_name, run_mode)
+  local mode = run_mode == 'stainless_compatible' and run_mode or 'flagship'
   redis.call('HSET', p .. 'project:' .. id, 'id', id, 'org', org, 'name', name, 'apiName', api_name, 'mode', mode,
     'status', 'active', 'created', now, 'updated', now, 'runs', 0)
   redis.call('HSET', p .. 'projectnames:' .. org, name, id)

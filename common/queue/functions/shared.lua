@@ -3,7 +3,9 @@
 local SCHEMA = '1'
 local EVENTS_KEPT = 20000
 local FENCED_KEPT = 1000
+local HISTORY_KEPT = 4000 -- bytes
 local DEAD_KEPT = 10000
+local RECORDS_KEPT = 90 * 86400000 -- ms after the end
 local GROUP = 'workers'
 -- A second group on the same streams, read without acknowledging: its only use is to wake one idle worker per ticket.
 -- The tickets themselves are taken by `claim`, in the same step that makes the run running.
@@ -39,7 +41,8 @@ end
 local function move(p, r, now, status, actor, cause, ...)
   r.seq = r.seq + 1
   r.status = status
-  r.history = r.history .. r.seq .. ' ' .. now .. ' ' .. status .. ' ' .. actor .. '\n'
+  -- Bounded: a run that is handed on for ever keeps the latest of its transitions.
+  r.history = string.sub(r.history, -HISTORY_KEPT) .. r.seq .. ' ' .. now .. ' ' .. status .. ' ' .. actor .. '\n'
   redis.call('HSET', p .. 'run:' .. r.id, 'status', status, 'seq', r.seq, 'epoch', r.epoch, 'history', r.history, ...)
   announce(p, r, 'run.' .. status, actor, cause)
 end
@@ -89,17 +92,20 @@ local function hold(p, org, shas, till)
   end
 end
 
--- What an ended run leaves behind: its blobs are kept for `retention`, and a run given up on is listed.
+-- What an ended run leaves behind: its blobs are kept for `retention`, and `ended` says when the sweep is to look at it
+-- again: to expire it, and later to forget it.
 local function end_run(p, r, now, status, actor, cause, retention, ...)
+  redis.call('ZADD', p .. 'ended', now + retention, r.id)
   hold(p, r.org, r.kept, now + retention)
   hold(p, r.org, r.made, now + retention)
   count(p, status, 1)
   move(p, r, now, status, actor, cause, 'where', '', 'ended', now, 'expires', now + retention, 'current', '', ...)
 end
 
-local function bury(p, r, code, step)
+-- Lists a run that was given up on, with the reason, the step, and the last that was heard of it.
+local function bury(p, r, code, step, message)
   redis.call('XADD', p .. 'dead', 'MAXLEN', '~', DEAD_KEPT, '*', 'run', r.id, 'org', r.org, 'project', r.project,
-    'code', code, 'step', step, 'epoch', r.epoch)
+    'code', code, 'step', step, 'message', message, 'epoch', r.epoch)
 end
 
 -- The fence. Answers the record if (epoch, token) hold the run now; otherwise nil and what to reply. A refused write

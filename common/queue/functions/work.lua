@@ -137,7 +137,7 @@ local function step(keys, a)
 end
 
 -- finish: 1 run  2 epoch  3 token  4 worker  5 status  6 verdict  7 quality (JSON)  8 error code or empty
---         9 retention ms  10 step that failed, or empty  11... step changes.  Answers {'ok', now} or stale.
+--         9 retention ms  10 step that failed, or empty  11 its message  12... step changes.  Answers {'ok', now} or stale.
 local function finish(keys, a)
   local p, now = keys[1], clock()
   local status = a[5]
@@ -145,9 +145,9 @@ local function finish(keys, a)
   if repeated(p, a[1], tonumber(a[2]), a[3], status) then return { 'ok', now } end
   local r, stale = fence(p, now, a[1], a[2], a[3], a[4], 'finish')
   if not r then return stale end
-  record_steps(p, r, now, a[4], a, 11)
+  record_steps(p, r, now, a[4], a, 12)
   leave_running(p, r)
-  if status == 'failed' then bury(p, r, a[8], a[10]) end
+  if status == 'failed' then bury(p, r, a[8], a[10], a[11]) end
   end_run(p, r, now, status, a[4], a[8], tonumber(a[9]), 'verdict', a[6], 'quality', a[7], 'error', a[8])
   return { 'ok', now }
 end

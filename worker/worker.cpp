@@ -78,7 +78,8 @@ class worker {
     }
 
   private:
-    // A loop that ends by an exception has met a bug: it is said, and the process ends, to be started anew.
+    // What Redis refuses is logged where it happens, and the loop goes on. A loop that ends by another
+    // exception has met a bug: it is said, and the process ends, to be started anew.
     void spawn(asio::awaitable<void> loop, const char* name) {
         asio::co_spawn(io_, std::move(loop), [this, name](std::exception_ptr failed) {
             if (!failed)
@@ -141,6 +142,9 @@ class worker {
                 failed = true;
                 repeated = true; // perhaps it was carried out: the same token finds the runs
                 log::warn("claim_failed", {{"why", e.what()}});
+            } catch (const redis::refused& e) {
+                failed = true;
+                log::error("claim_refused", {{"why", e.what()}});
             }
             claiming_ -= most;
             for (auto& c : got.runs)
@@ -215,6 +219,8 @@ class worker {
                 next = milliseconds(settings_.common.beat_ms);
             } catch (const outage& e) {
                 log::warn("beat_failed", {{"why", e.what()}});
+            } catch (const redis::refused& e) {
+                log::error("beat_refused", {{"why", e.what()}});
             }
             co_await sleep(next);
         }
@@ -228,6 +234,8 @@ class worker {
                     co_await held_.check(p, queue_);
             } catch (const outage& e) {
                 log::debug("check_failed", {{"why", e.what()}}); // the beat tells, and acts
+            } catch (const redis::refused& e) {
+                log::error("check_refused", {{"why", e.what()}});
             }
         }
     }
@@ -237,9 +245,12 @@ class worker {
             co_await sleep(milliseconds(settings_.common.sweep_ms));
             try {
                 for (unsigned p = 0; p < settings_.common.partitions; ++p)
-                    co_await queue_.sweep(p, id_, tools_here());
+                    // Runs that wait for a tool are freed only for somebody who can take them now.
+                    co_await queue_.sweep(p, id_, held_.size() < settings_.concurrency ? tools_here() : "");
             } catch (const outage& e) {
                 log::debug("sweep_failed", {{"why", e.what()}});
+            } catch (const redis::refused& e) {
+                log::error("sweep_refused", {{"why", e.what()}});
             }
         }
     }

@@ -42,6 +42,7 @@ boost::asio::awaitable<result<std::string>> find_replay(const request& req, cons
 // 202 for a run that was accepted now, and for one that an earlier, equal request made. `source` of a retry,
 // else null.
 handled accepted_response(const new_run& n, const accepted_run& a, const run_record* source, services& s);
-handled replayed_response(const request& req, std::string run, const run_record* source, services& s);
+handled replayed_response(const request& req, std::string run, const run_record* source, bool by_key,
+                          services& s);
 
 } // namespace reprise::api

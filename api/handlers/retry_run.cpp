@@ -77,7 +77,7 @@ asio::awaitable<response> retry_run(request& req, services& s) {
     if (!source)
         co_return error_response(source.error(), accept); // 404
     if (!replay->empty())
-        co_return co_await replayed_response(req, *replay, &*source, s); // 202
+        co_return co_await replayed_response(req, *replay, &*source, true, s); // 202
 
     auto blobs = co_await retained_blobs(req, *source, s);
     // 403 and 402 come before 422: an archived project or a used-up quota is refused by accept, which sees no
@@ -89,8 +89,8 @@ asio::awaitable<response> retry_run(request& req, services& s) {
     }
     const auto n = retry_of(*source, req, req.text("reason"), std::move(*blobs), *idem);
     const auto accepted = co_await s.queue.accept(req.who.partition, n);
-    if (accepted && accepted->replayed) // an equal request was quicker
-        co_return co_await replayed_response(req, accepted->run, &*source, s);
+    if (accepted && accepted->replayed) // before: by a lost reply, or an equal request
+        co_return co_await replayed_response(req, accepted->run, &*source, accepted->by_key, s);
     if (!accepted)
         co_return error_response(explained(accepted.error(), *source), accept); // 403, 402, 422, 503
     co_return co_await accepted_response(n, *accepted, &*source, s);

@@ -95,14 +95,15 @@ asio::awaitable<response> accepted_response(const new_run& n, const accepted_run
 }
 
 asio::awaitable<response> replayed_response(const request& req, std::string id, const run_record* source,
-                                            services& s) {
+                                            bool by_key, services& s) {
     const auto run = co_await load_run(req.who, std::move(id), s); // as it is now, not as it was then
     if (!run)
         co_return error_response(run.error(), req.header(http::field::accept));
     const auto project = co_await load_project(req.who.partition, run->project(), s);
     const auto workers = co_await s.workers.look();
     auto r = accepted(*run, project, source, "", workers.live == 0);
-    r.with("Idempotent-Replayed", "true");
+    if (by_key)
+        r.with("Idempotent-Replayed", "true");
     co_return r;
 }
 

@@ -133,7 +133,7 @@ asio::awaitable<response> start_run(request& req, services& s) {
     if (!replay)
         co_return error_response(replay.error(), accept); // 409
     if (!replay->empty())
-        co_return co_await replayed_response(req, *replay, nullptr, s); // 202
+        co_return co_await replayed_response(req, *replay, nullptr, true, s); // 202
 
     new_run n;
     n.org = req.who.org;
@@ -161,8 +161,8 @@ asio::awaitable<response> start_run(request& req, services& s) {
     co_await retain(req.who, d, s);
 
     const auto accepted = co_await s.queue.accept(req.who.partition, n);
-    if (accepted && accepted->replayed) // an equal request was quicker
-        co_return co_await replayed_response(req, accepted->run, nullptr, s);
+    if (accepted && accepted->replayed) // before: by a lost reply, or an equal request
+        co_return co_await replayed_response(req, accepted->run, nullptr, accepted->by_key, s);
     if (!accepted)
         co_return error_response(accepted.error(), accept); // 404, 403, 402, 503
     co_return co_await accepted_response(n, *accepted, nullptr, s);

@@ -29,8 +29,8 @@ namespace {
 constexpr auto header_deadline = std::chrono::seconds(15); // idle time of a kept-alive connection included
 constexpr auto body_deadline = std::chrono::seconds(30);
 constexpr auto write_deadline = std::chrono::seconds(30); // for each 256 KiB of a download
-constexpr auto linger_deadline = std::chrono::seconds(2);
-constexpr std::size_t most_lingered = 4 << 20;
+constexpr auto linger_deadline = std::chrono::seconds(10);
+constexpr std::size_t most_lingered = 64 << 20;
 constexpr std::size_t header_limit = 16 << 10;
 constexpr std::size_t most_fields = 64;
 constexpr std::size_t large_body = 64 << 10;
@@ -217,7 +217,7 @@ class session {
         if (!fields)
             co_return fields.error();
         req.body = std::move(*fields);
-        p.get().body() = {}; // read; what is needed of it is in the fields
+        std::string().swap(p.get().body()); // read; what is needed of it is in the fields
         co_return std::nullopt;
     }
 

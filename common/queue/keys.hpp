@@ -9,7 +9,7 @@
 //   reprise:{pk}:stats            hash    counters, written only by transitions
 //   reprise:{pk}:queue:<stream>   stream  tickets (run, epoch); group `workers`; streams `default` and `again`
 //   reprise:{pk}:run:<id>         hash    the run itself
-//   reprise:{pk}:queued           zset    queued runs by accept time
+//   reprise:{pk}:queued           zset    queued runs, by when they were queued last
 //   reprise:{pk}:leases           zset    running runs by the end of their lease
 //   reprise:{pk}:delayed          zset    queued runs that wait for a time
 //   reprise:{pk}:blocked[:<tool>] zset    blocked runs by accept time; per missing tool

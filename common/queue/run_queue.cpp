@@ -78,8 +78,9 @@ asio::awaitable<result<accepted_run>> run_queue::accept(unsigned partition, cons
     if (r[0].text() == "refused")
         co_return refusal(r);
     accepted_run a;
-    if (r[0].text() == "replayed") {
+    if (r[0].text() == "replayed" || r[0].text() == "repeated") {
         a.replayed = true;
+        a.by_key = r[0].text() == "replayed";
         a.run = r[1].text();
         co_return a;
     }

@@ -72,7 +72,7 @@ end
 --  16 depth      most runs that may be queued                                 17 idem hash or empty
 --  18 fingerprint of the request                                              19 ms to keep the idem record
 -- Answers {'accepted', now, kept_until, queued, oldest, limit, used, month, root, nth, {project}}
---      or {'replayed', run} or refused: run_not_found project_not_found project_archived plan_inactive
+--      or {'replayed' | 'repeated', run} or refused: run_not_found project_not_found project_archived plan_inactive
 --         quota_exceeded inputs_not_retained queue_full idempotency_key_reused schema_mismatch
 local function accept(keys, a)
   local p, now = keys[1], clock()
@@ -87,7 +87,7 @@ local function accept(keys, a)
       return { 'replayed', first }
     end
   end
-  if redis.call('EXISTS', key) == 1 then return { 'replayed', run } end
+  if redis.call('EXISTS', key) == 1 then return { 'repeated', run } end -- our own call, whose reply was lost
 
   local root, nth = '', 0
   if source ~= '' then

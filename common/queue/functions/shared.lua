@@ -42,7 +42,8 @@ local function move(p, r, now, status, actor, cause, ...)
   r.seq = r.seq + 1
   r.status = status
   -- Bounded: a run that is handed on for ever keeps the latest of its transitions.
-  r.history = string.sub(r.history, -HISTORY_KEPT) .. r.seq .. ' ' .. now .. ' ' .. status .. ' ' .. actor .. '\n'
+  if #r.history > HISTORY_KEPT then r.history = string.match(string.sub(r.history, -HISTORY_KEPT), '\n(.*)') end
+  r.history = r.history .. r.seq .. ' ' .. now .. ' ' .. status .. ' ' .. actor .. '\n'
   redis.call('HSET', p .. 'run:' .. r.id, 'status', status, 'seq', r.seq, 'epoch', r.epoch, 'history', r.history, ...)
   announce(p, r, 'run.' .. status, actor, cause)
 end
@@ -55,7 +56,7 @@ end
 local function requeue(p, r, now, stream, actor, cause, ...)
   r.epoch = r.epoch + 1
   local ticket = enqueue(p, r, stream)
-  redis.call('ZADD', p .. 'queued', r.created, r.id)
+  redis.call('ZADD', p .. 'queued', now, r.id) -- not by accept time: the queue TTL is for runs that nobody takes
   count(p, 'queued', 1)
   move(p, r, now, 'queued', actor, cause, 'where', 'stream', 'stream', stream, 'ticket', ticket, 'worker', '', ...)
 end

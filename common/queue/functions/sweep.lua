@@ -28,6 +28,7 @@ local function forget(p, id)
   if v[3] ~= '' then redis.call('ZREM', p .. 'retries:' .. v[3], id) end
   redis.call('DEL', p .. 'run:' .. id)
   redis.call('ZREM', p .. 'ended', id)
+  count(p, 'expired', -1)
   count(p, 'forgotten', 1)
 end
 
@@ -41,6 +42,7 @@ local function age(p, now, id, actor)
   end
   local last_day = tonumber(r.ended) + RECORDS_KEPT
   if MAY.expire[r.status] then
+    count(p, r.status, -1)
     count(p, 'expired', 1)
     move(p, r, now, 'expired', actor, 'retention')
   elseif now >= last_day then
@@ -112,7 +114,9 @@ local function sweep(keys, a)
   for tool in string.gmatch(a[6], '%S+') do
     for _, id in ipairs(redis.call('ZRANGE', p .. 'blocked:' .. tool, 0, tonumber(most) - 1)) do
       local r = load(p, id)
-      if r and MAY.unblock[r.status] then
+      if not r or not MAY.unblock[r.status] then
+        redis.call('ZREM', p .. 'blocked:' .. tool, id)
+      else
         leave_waiting(p, r)
         redis.call('HDEL', p .. 'run:' .. id, 'claimed') -- the run's deadline does not count the time it was blocked
         requeue(p, r, now, 'again', actor, tool .. ' is here', 'verdict', '')
@@ -125,7 +129,9 @@ local function sweep(keys, a)
     local late = redis.call('ZRANGE', p .. waiting, '-inf', now - tonumber(a[5]), 'BYSCORE', 'LIMIT', 0, most)
     for _, id in ipairs(late) do
       local r = load(p, id)
-      if r and r.status == waiting then
+      if not r or r.status ~= waiting then
+        redis.call('ZREM', p .. waiting, id)
+      else
         leave_waiting(p, r)
         r.epoch = r.epoch + 1
         end_run(p, r, now, 'expired', actor, 'queue TTL', tonumber(a[4]), 'verdict', '', 'error', 'queue_ttl')

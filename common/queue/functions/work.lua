@@ -4,7 +4,7 @@
 local function already_claimed(p, worker, token, streams)
   local found = {}
   for _, stream in ipairs(streams) do
-    local mine = redis.call('XPENDING', p .. 'queue:' .. stream, GROUP, '-', '+', 1000, worker)
+    local mine = redis.call('XPENDING', p .. 'queue:' .. stream, GROUP, '-', '+', 5000, worker) -- more than it may hold
     for _, entry in ipairs(mine) do
       local ticket = redis.call('XRANGE', p .. 'queue:' .. stream, entry[1], entry[1])[1]
       local id = ticket and ticket[2][2]
@@ -20,7 +20,7 @@ local function take(p, now, stream, entry, worker, token, lease)
   local r = id and load(p, id)
   if not r or not MAY.claim[r.status] or r.epoch ~= epoch or r.where ~= 'stream' then
     redis.call('XACK', p .. 'queue:' .. stream, GROUP, entry[1])
-    count(p, 'ghosts', -1)
+    if r and r.ticket == entry[1] then count(p, 'ghosts', -1) end -- not for tickets that somebody made by hand
     return nil
   end
   r.epoch = r.epoch + 1
@@ -45,7 +45,10 @@ local function claim(keys, a)
   local function add(id) reply[#reply + 1] = { id, redis.call('HGETALL', p .. 'run:' .. id) } end
 
   if a[5] == '1' then
-    for _, id in ipairs(already_claimed(p, worker, token, streams)) do add(id) end
+    for _, id in ipairs(already_claimed(p, worker, token, streams)) do
+      redis.call('ZADD', p .. 'leases', 'XX', 'GT', now + lease, id) -- the caller counts from this call
+      add(id)
+    end
     wanted = wanted - (#reply - 3)
   end
 
@@ -166,7 +169,7 @@ local function release(keys, a)
   else
     r.epoch = r.epoch + 1
     redis.call('ZADD', p .. 'delayed', now + delay, r.id)
-    redis.call('ZADD', p .. 'queued', r.created, r.id)
+    redis.call('ZADD', p .. 'queued', now, r.id)
     count(p, 'queued', 1)
     move(p, r, now, 'queued', a[4], a[6], 'where', 'delayed', 'ticket', '', 'worker', '')
   end
@@ -183,7 +186,7 @@ local function block(keys, a)
   leave_running(p, r)
   r.epoch = r.epoch + 1
   redis.call('ZADD', p .. 'blocked:' .. a[5], now, r.id)
-  redis.call('ZADD', p .. 'blocked', r.created, r.id)
+  redis.call('ZADD', p .. 'blocked', now, r.id)
   count(p, 'blocked', 1)
   move(p, r, now, 'blocked', a[4], 'needs ' .. a[5], 'where', 'parked', 'ticket', '', 'worker', '', 'tool', a[5],
     'verdict', 'needs_setup')

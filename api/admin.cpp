@@ -37,8 +37,8 @@ struct admin {
         boost::crc_32_type crc;
         crc.process_bytes(order.org.data(), order.org.size());
         const auto first_choice = std::to_string(crc.checksum() % settings.common.partitions);
-        co_await redis.call(redis::command::of("HSETNX", "reprise:orgs", order.org, first_choice));
-        const auto agreed = co_await redis.call(redis::command::of("HGET", "reprise:orgs", order.org));
+        co_await redis.call(redis::command::of("HSETNX", keys::orgs, order.org, first_choice));
+        const auto agreed = co_await redis.call(redis::command::of("HGET", keys::orgs, order.org));
         co_return static_cast<unsigned>(agreed.number());
     }
 
@@ -62,12 +62,11 @@ struct admin {
 
         const auto key = make_api_key();
         const auto now = wall_clock();
-        const auto expires =
-            order.expires_in_days == 0 ? 0 : now + order.expires_in_days * std::int64_t{86'400'000};
+        const auto expires = order.expires_in_days == 0 ? 0 : now + order.expires_in_days * std::int64_t{86'400'000};
         co_await redis.call(redis::command::of("HSET", keys::api_key(key.id), "org", order.org, "partition",
-                                               std::to_string(partition), "user", user, "scopes", scopes,
-                                               "digest", key.secret_digest(), "created", std::to_string(now),
-                                               "expires", std::to_string(expires)));
+                                               std::to_string(partition), "user", user, "scopes", scopes, "digest",
+                                               key.secret_digest(), "created", std::to_string(now), "expires",
+                                               std::to_string(expires)));
         co_await redis.call(redis::command::of("ZADD", key_index, std::to_string(now), key.id));
         std::cout << key.text() << "\n";
     }
@@ -75,11 +74,10 @@ struct admin {
     asio::awaitable<void> keys_list() {
         const auto ids = co_await redis.call(redis::command::of("ZRANGE", key_index, "0", "-1"));
         if (!order.json)
-            std::cout << fmt::format("{:<14}{:<20}{:<20}{:<26}{:<26}{}\n", "KEY", "ORG", "USER", "CREATED",
-                                     "EXPIRES", "SCOPES");
+            std::cout << fmt::format("{:<14}{:<20}{:<20}{:<26}{:<26}{}\n", "KEY", "ORG", "USER", "CREATED", "EXPIRES",
+                                     "SCOPES");
         for (std::size_t i = 0; i < ids.size(); ++i) {
-            const auto fields =
-                co_await redis.call(redis::command::of("HGETALL", keys::api_key(ids[i].text())));
+            const auto fields = co_await redis.call(redis::command::of("HGETALL", keys::api_key(ids[i].text())));
             show_key(ids[i].text(), record(fields.view()));
         }
     }
@@ -112,9 +110,8 @@ struct admin {
     asio::awaitable<void> orgs_set() {
         if (!order.plan.empty() && order.plan != "active" && order.plan != "inactive")
             throw std::invalid_argument("--plan is active or inactive");
-        const bool number =
-            !order.runs_per_month.empty() && order.runs_per_month.size() <= 12 &&
-            std::ranges::all_of(order.runs_per_month, [](char c) { return c >= '0' && c <= '9'; });
+        const bool number = !order.runs_per_month.empty() && order.runs_per_month.size() <= 12 &&
+                            std::ranges::all_of(order.runs_per_month, [](char c) { return c >= '0' && c <= '9'; });
         if (!order.runs_per_month.empty() && !number && order.runs_per_month != "unlimited")
             throw std::invalid_argument("--runs-per-month is a number or `unlimited`");
         const auto partition = co_await partition_of_org();

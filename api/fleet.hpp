@@ -1,5 +1,5 @@
-// The workers that are alive, from their registry in Redis, remembered for a second: accepting a run costs no
-// call for it.
+// The workers that are alive, from their registry in Redis, remembered for a second: accepting a run costs no call
+// for it.
 #pragma once
 #include "common/redis/connection.hpp"
 

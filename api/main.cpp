@@ -1,5 +1,4 @@
-// reprise-api: the HTTP front end, and administration. Reads the command line; serve.cpp and admin.cpp do the
-// rest.
+// reprise-api: the HTTP front end, and administration. Reads the command line; serve.cpp and admin.cpp do the rest.
 #include "api/admin.hpp"
 #include "api/serve.hpp"
 #include "common/log.hpp"
@@ -34,8 +33,7 @@ struct commands {
 } // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app(
-        "Reprise retries runs from their retained inputs. Every setting is also read from the environment.");
+    CLI::App app("Reprise retries runs from their retained inputs. Every setting is also read from the environment.");
     app.set_version_flag("--version", REPRISE_VERSION);
     app.require_subcommand(1);
     app.fallthrough(); // settings may stand before or after the command
@@ -52,8 +50,7 @@ int main(int argc, char** argv) {
               s.add_option("--scopes", order.scopes, "comma-separated: runs:read,runs:write,ops:read,ops:write")
                   ->required();
               s.add_option("--user", order.user, "user (default: the organisation's name)");
-              s.add_option("--expires-in-days", order.expires_in_days,
-                           "days until it expires (default: never)");
+              s.add_option("--expires-in-days", order.expires_in_days, "days until it expires (default: never)");
           });
     c.add(keys, "list", "list keys, never their secrets", admin_order::kind::keys_list,
           [&](CLI::App& s) { s.add_flag("--json", order.json, "one JSON object a line"); });

@@ -110,9 +110,7 @@ std::string render_run(const run_record& r, bool no_worker) {
 std::string render_project(const record& p) {
     json::writer w;
     w.begin_object().member("id", p.text("id")).member("name", p.text("name"));
-    w.optional("apiName", p.text("apiName"))
-        .optional("mode", p.text("mode"))
-        .optional("status", p.text("status"));
+    w.optional("apiName", p.text("apiName")).optional("mode", p.text("mode")).optional("status", p.text("status"));
     w.member("createdAt", rfc3339(p.number("created")));
     write_time(w, "updatedAt", p.number("updated"));
     w.member("runCount", p.number("runs")).end_object();
@@ -157,8 +155,7 @@ run_record record_of(const new_run& n, const accepted_run& a) {
     return r;
 }
 
-std::string document_of(std::string_view org, std::string_view user, std::string_view mode,
-                        std::string_view notes) {
+std::string document_of(std::string_view org, std::string_view user, std::string_view mode, std::string_view notes) {
     json::writer w;
     w.begin_object()
         .member("orgId", org)

@@ -16,6 +16,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
+#include <boost/asio/write.hpp>
 
 #include <atomic>
 #include <future>
@@ -34,14 +35,14 @@ constexpr auto token = asio::use_awaitable;
 
 // Shared by all threads; outlives them.
 struct shared_state {
-    asio::thread_pool pool{2}; // disk, and documents to be read
+    asio::thread_pool disk{2};
+    asio::thread_pool documents{2}; // to be parsed: a large one must not hold up the disk
     blob_store blobs;
     std::string store_id;
     std::string durability;
     std::atomic<bool> draining = false;
     std::atomic<unsigned> connections = 0;
-    explicit shared_state(const api_settings& s)
-        : blobs(s.common.blob_root(), pool), durability(s.durability) {}
+    explicit shared_state(const api_settings& s) : blobs(s.common.blob_root(), disk), durability(s.durability) {}
 };
 
 void log_end(std::exception_ptr failed, const char* what) {
@@ -56,6 +57,19 @@ void log_end(std::exception_ptr failed, const char* what) {
     }
 }
 
+// A word to the client whom there is no room for; bounded by the size of the answer, which the socket's buffer
+// takes.
+asio::awaitable<void> turn_away(tcp::socket socket) {
+    static constexpr std::string_view answer =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\nConnection: "
+        "close\r\n"
+        "Content-Length: 72\r\n\r\n"
+        R"({"error":"overloaded","message":"too many connections; try again later"})";
+    error_code ignored;
+    co_await asio::async_write(socket, asio::buffer(answer), asio::redirect_error(token, ignored));
+    socket.shutdown(tcp::socket::shutdown_send, ignored);
+}
+
 class serving_thread {
   public:
     serving_thread(const api_settings& settings, shared_state& shared, unsigned index)
@@ -66,8 +80,8 @@ class serving_thread {
           queue_(functions_, settings.common.limits()),
           keys_(redis_),
           workers_(redis_),
-          services_{redis_,      queue_,          shared.blobs,      keys_,          workers_,
-                    shared.pool, shared.store_id, shared.durability, shared.draining},
+          services_{redis_,           queue_,          shared.blobs,      keys_,          workers_, shared.disk,
+                    shared.documents, shared.store_id, shared.durability, shared.draining},
           acceptor_(io_),
           pause_(io_) {}
 
@@ -79,8 +93,7 @@ class serving_thread {
         prepared.get();
     }
 
-    // The first thread takes the port without SO_REUSEPORT set on anyone else's socket: a port in use is an
-    // error.
+    // The first thread takes the port without SO_REUSEPORT set on anyone else's socket: a port in use is an error.
     tcp::endpoint listen(tcp::endpoint where, bool share) {
         acceptor_.open(where.protocol());
         acceptor_.set_option(tcp::acceptor::reuse_address(true));
@@ -124,6 +137,10 @@ class serving_thread {
         const auto partitions = std::to_string(settings_.common.partitions);
         co_await redis_.call(redis::command::of("HSETNX", keys::meta, "schema", keys::schema));
         co_await redis_.call(redis::command::of("HSETNX", keys::meta, "partitions", partitions));
+        const auto agreed_partitions = co_await redis_.call(redis::command::of("HGET", keys::meta, "partitions"));
+        if (agreed_partitions.text() != partitions)
+            throw std::runtime_error("REPRISE_PARTITIONS is " + partitions + ", and Redis has " +
+                                     std::string(agreed_partitions.text()));
         const auto known = co_await redis_.call(redis::command::of("HGET", keys::meta, "store"));
         // A store that Redis knows must be there; only the first process of all may make one.
         const auto id = co_await shared_.blobs.identify(random_base32(26), known.is_nil());
@@ -141,14 +158,16 @@ class serving_thread {
             if (ec) {
                 if (!acceptor_.is_open())
                     co_return;
-                log::warn("accept_failed",
-                          {{"why", ec.message()}}); // out of descriptors, mostly: wait for some
+                log::warn("accept_failed", {{"why", ec.message()}}); // out of descriptors, mostly: wait for some
                 pause_.expires_after(std::chrono::milliseconds(100));
                 co_await pause_.async_wait(asio::redirect_error(token, ec));
                 continue;
             }
-            if (shared_.connections.load() >= settings_.most_connections)
-                continue; // closed by its destructor; the client's next try may find room
+            if (shared_.connections.load() >= settings_.most_connections) {
+                asio::co_spawn(io_, turn_away(std::move(socket)),
+                               [](std::exception_ptr e) { log_end(e, "turned_away"); });
+                continue;
+            }
             socket.set_option(tcp::no_delay(true), ec);
             ++shared_.connections;
             asio::co_spawn(io_, run_session(std::move(socket), services_, sessions_),
@@ -162,6 +181,7 @@ class serving_thread {
     // What time alone must bring about moves on even when no worker runs.
     asio::awaitable<void> sweep_loop() {
         asio::steady_timer timer(io_);
+        auto strays_due = std::chrono::steady_clock::now();
         while (!shared_.draining) {
             timer.expires_after(std::chrono::milliseconds(settings_.common.sweep_ms));
             error_code ec;
@@ -173,6 +193,10 @@ class serving_thread {
                     co_await queue_.sweep(p, "api", "");
                     co_await drop_blobs(p);
                 }
+                if (std::chrono::steady_clock::now() >= strays_due) {
+                    strays_due = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+                    co_await drop_strays();
+                }
             } catch (const std::exception& e) {
                 log::warn("sweep_failed", {{"why", e.what()}});
             }
@@ -180,15 +204,33 @@ class serving_thread {
     }
 
     asio::awaitable<void> drop_blobs(unsigned partition) {
-        const auto due = co_await redis_.call(redis::command::of("ZRANGE", keys::retained(partition), "-inf",
-                                                                 std::to_string(wall_clock()), "BYSCORE",
-                                                                 "LIMIT", "0", "50"));
+        const auto due =
+            co_await redis_.call(redis::command::of("ZRANGE", keys::retained(partition), "-inf",
+                                                    std::to_string(wall_clock()), "BYSCORE", "LIMIT", "0", "50"));
         for (std::size_t i = 0; i < due.size(); ++i) {
             const std::string member(due[i].text());
             const auto slash = member.find('/');
-            const blob_id b{member.substr(0, slash), member.substr(slash + 1)};
-            co_await shared_.blobs.drop(
-                b, [this, partition, &b] { return queue_.drop_if_due(partition, b.org, b.sha256); });
+            co_await drop_blob(partition, blob_id(member.substr(0, slash), member.substr(slash + 1)));
+        }
+    }
+
+    // Files that Redis knows nothing of: a put that never came to an accept, a drop that was cut short.
+    asio::awaitable<void> drop_strays() {
+        const auto old = co_await shared_.blobs.old_files(std::chrono::hours(24));
+        for (const auto& b : old) {
+            const auto partition = co_await redis_.call(redis::command::of("HGET", keys::orgs, b.org));
+            if (!partition.is_nil())
+                co_await drop_blob(static_cast<unsigned>(partition.number()), b);
+        }
+    }
+
+    // One blob that cannot be dropped now must not keep the others.
+    asio::awaitable<void> drop_blob(unsigned partition, blob_id b) {
+        try {
+            const auto due = [this, partition, &b] { return queue_.drop_if_due(partition, b.org, b.sha256); };
+            co_await shared_.blobs.drop(b, due);
+        } catch (const outage& e) {
+            log::warn("blob_stays", {{"org", b.org}, {"blob", b.sha256}, {"why", e.what()}});
         }
     }
 
@@ -259,7 +301,8 @@ int serve(const api_settings& settings) {
         t->join();
     signals_io.stop();
     signal_thread.join();
-    shared.pool.join(); // what runs there comes back to the threads' contexts, which must still be there
+    shared.documents.join();
+    shared.disk.join(); // what runs there comes back to the threads' contexts, which must still be there
     threads.clear();
     log::info("stopped");
     return 0;

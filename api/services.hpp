@@ -1,5 +1,4 @@
-// What handlers use. One set per serving thread: nothing here is shared between threads but the pool and the
-// flags.
+// What handlers use. One set per serving thread: threads share the pools and the flags, and nothing else.
 #pragma once
 #include "api/auth/key_ring.hpp"
 #include "api/fleet.hpp"
@@ -19,9 +18,10 @@ struct services {
     blob_store& blobs;
     key_ring& keys;
     fleet& workers;
-    boost::asio::thread_pool& pool; // for what blocks or computes
-    const std::string& store_id;    // of the blob store that Redis knows
-    const std::string& durability;  // required
+    boost::asio::thread_pool& disk;
+    boost::asio::thread_pool& documents; // for what computes
+    const std::string& store_id;         // of the blob store that Redis knows
+    const std::string& durability;       // required
     const std::atomic<bool>& draining;
 };
 

@@ -14,8 +14,7 @@ void api_settings::add_to(CLI::App& app) {
     threads = std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
     add_setting(app, "--listen", listen, "REPRISE_LISTEN", "address:port to serve on; port 0 takes a free one");
     add_setting(app, "--threads", threads, "REPRISE_THREADS", "threads that serve");
-    add_setting(app, "--max-connections", most_connections, "REPRISE_MAX_CONNECTIONS",
-                "connections served at once");
+    add_setting(app, "--max-connections", most_connections, "REPRISE_MAX_CONNECTIONS", "connections served at once");
     add_setting(app, "--drain", drain_s, "REPRISE_DRAIN", "seconds that requests in hand may take after TERM");
     add_setting(app, "--durability", durability, "REPRISE_DURABILITY",
                 "what Redis must promise: always, everysec or none (appendfsync)");
@@ -27,8 +26,7 @@ void api_settings::validate() const {
     boost::system::error_code bad;
     boost::asio::ip::make_address(host(), bad);
     if (bad)
-        throw std::invalid_argument(
-            "REPRISE_LISTEN must be address:port, such as 127.0.0.1:8080 or [::1]:8080");
+        throw std::invalid_argument("REPRISE_LISTEN must be address:port, such as 127.0.0.1:8080 or [::1]:8080");
     port();
     if (threads < 1 || threads > 64)
         throw std::invalid_argument("REPRISE_THREADS must be 1 to 64");

@@ -14,8 +14,7 @@ struct field {
 
 enum class level { debug, info, warn, error };
 
-// "debug", "info", "warn", "error"; throws std::invalid_argument otherwise. Called once, before any thread
-// starts.
+// "debug", "info", "warn", "error"; throws std::invalid_argument otherwise. Called once, before any thread starts.
 void configure(std::string_view level_name, std::string_view process);
 
 void write(level l, std::string_view event, std::initializer_list<field> fields);

@@ -37,26 +37,21 @@ template void add_setting(CLI::App&, const std::string&, unsigned&, const std::s
 template void add_setting(CLI::App&, const std::string&, std::int64_t&, const std::string&, const std::string&);
 
 void common_settings::add_to(CLI::App& app) {
-    add_setting(app, "--redis-url", redis_url, "REPRISE_REDIS_URL",
-                "redis://[user:pass@]host:port or unix:///path");
+    add_setting(app, "--redis-url", redis_url, "REPRISE_REDIS_URL", "redis://[user:pass@]host:port or unix:///path");
     add_setting(app, "--redis-user", redis_user, "REPRISE_REDIS_USER", "Redis ACL user, if not in the URL");
     add_setting(app, "--redis-password-file", redis_password_file, "REPRISE_REDIS_PASSWORD_FILE",
                 "file with the user's password");
     add_setting(app, "--redis-timeout", redis_timeout_ms, "REPRISE_REDIS_TIMEOUT",
                 "ms that a call of Redis may take");
     add_setting(app, "--blobs", blobs, "REPRISE_BLOBS", "where blobs are kept: file:///absolute/path");
-    add_setting(app, "--partitions", partitions, "REPRISE_PARTITIONS",
-                "partitions in Redis; may grow, never shrink");
+    add_setting(app, "--partitions", partitions, "REPRISE_PARTITIONS", "partitions in Redis; may grow, never shrink");
     add_setting(app, "--lease", lease_ms, "REPRISE_LEASE", "ms that a run stays a silent worker's");
     add_setting(app, "--beat", beat_ms, "REPRISE_BEAT", "ms between a worker's signs of life");
     add_setting(app, "--sweep", sweep_ms, "REPRISE_SWEEP", "ms between sweeps");
-    add_setting(app, "--queue-ttl", queue_ttl_s, "REPRISE_QUEUE_TTL",
-                "seconds after which a waiting run expires");
+    add_setting(app, "--queue-ttl", queue_ttl_s, "REPRISE_QUEUE_TTL", "seconds after which a waiting run expires");
     add_setting(app, "--run-deadline", run_deadline_s, "REPRISE_RUN_DEADLINE", "seconds that a run may take");
-    add_setting(app, "--retention", retention_s, "REPRISE_RETENTION",
-                "seconds that inputs and artifacts are kept");
-    add_setting(app, "--queue-limit", most_queued, "REPRISE_QUEUE_LIMIT",
-                "runs that may be queued per partition");
+    add_setting(app, "--retention", retention_s, "REPRISE_RETENTION", "seconds that inputs and artifacts are kept");
+    add_setting(app, "--queue-limit", most_queued, "REPRISE_QUEUE_LIMIT", "runs that may be queued per partition");
     add_setting(app, "--log", log_level, "REPRISE_LOG", "debug, info, warn or error");
 }
 
@@ -64,8 +59,7 @@ void common_settings::validate() const {
     redis_options("check");
     blob_root();
     require(partitions >= 1 && partitions <= max_partitions, "REPRISE_PARTITIONS must be 1 to 1024");
-    require(redis_timeout_ms >= 50 && redis_timeout_ms <= 60'000,
-            "REPRISE_REDIS_TIMEOUT must be 50 to 60000 ms");
+    require(redis_timeout_ms >= 50 && redis_timeout_ms <= 60'000, "REPRISE_REDIS_TIMEOUT must be 50 to 60000 ms");
     require(beat_ms >= 50 && lease_ms >= 2 * beat_ms && lease_ms <= 3'600'000,
             "REPRISE_LEASE must be at least twice REPRISE_BEAT (50 ms or more), and at most an hour");
     require(sweep_ms >= 50 && sweep_ms <= 60'000, "REPRISE_SWEEP must be 50 to 60000 ms");

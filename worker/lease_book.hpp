@@ -14,8 +14,8 @@ namespace reprise::worker {
 
 class command;
 
-// One run held. The book marks it lost or wanted back; whoever works on it looks here after every wait, and has
-// its command killed from here.
+// One run held. The book marks it lost or wanted back; whoever works on it looks here after every wait, and has its
+// command killed from here.
 struct held_run {
     claim_ticket ticket;
     std::int64_t lease_end = 0; // CLOCK_BOOTTIME ms; from when the last acknowledged claim or beat was sent

@@ -16,8 +16,7 @@ int main(int argc, char** argv) {
     if (argc > 1 && std::string_view(argv[1]) == "warden")
         return reprise::worker::warden_main(argc, argv);
 
-    CLI::App app(
-        "Works on the runs that reprise-api accepts. Every setting is also read from the environment.");
+    CLI::App app("Works on the runs that reprise-api accepts. Every setting is also read from the environment.");
     app.set_version_flag("--version", REPRISE_VERSION);
     reprise::worker::worker_settings settings;
     settings.add_to(app);

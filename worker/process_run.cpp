@@ -17,7 +17,6 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include <optional>
 #include <system_error>
 
 namespace reprise::worker {
@@ -27,7 +26,6 @@ namespace {
 
 constexpr std::chrono::hours pinned_while_putting{1};
 constexpr auto pause_between_tries = std::chrono::milliseconds(200);
-constexpr auto after_outage = std::chrono::seconds(5);
 
 class run_process {
   public:
@@ -39,7 +37,7 @@ class run_process {
           deadline_(boottime_ms() + claimed.time_left.count()) {}
 
     asio::awaitable<void> work() {
-        space_.emplace(deps_.work_dir, held_->ticket, run_, deps_.blobs, deps_.pool);
+        space_ = std::make_shared<workspace>(deps_.work_dir, held_->ticket, run_, deps_.blobs, deps_.pool);
         for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
             const auto& rule = plan_.steps[i];
             if (already_done(i, rule))
@@ -55,11 +53,29 @@ class run_process {
             if (co_await begin(i, rule) == write_outcome::stale)
                 co_return;
             step_context context{rule, *space_, *held_, deps_.plans.tools(), deadline_, deps_.step_path};
+            in_hand_ = i;
             auto outcome = co_await perform(context);
-            if (!co_await settle(i, rule, outcome))
+            const bool go_on = co_await settle(i, rule, outcome);
+            in_hand_ = plan_.steps.size();
+            if (!go_on)
                 co_return;
         }
         co_await finish_well();
+    }
+
+    // What could not be done here and now is handed back, and not held against the step in hand.
+    asio::awaitable<void> put_off(std::string why) {
+        if (in_hand_ < plan_.steps.size()) {
+            step_outcome nothing;
+            co_await record_end(in_hand_, plan_.steps[in_hand_], "interrupted", nothing);
+        }
+        co_await hand_back_after(backoff(5), std::move(why));
+    }
+
+    // Off the thread that keeps the leases: a command may have left a hundred thousand files.
+    asio::awaitable<void> clear_up() {
+        auto work = [space = std::exchange(space_, nullptr)]() mutable { space.reset(); };
+        co_await on_pool(deps_.pool, std::move(work));
     }
 
     asio::awaitable<void> hand_back_after(std::chrono::milliseconds delay, std::string cause) {
@@ -71,13 +87,13 @@ class run_process {
     asio::awaitable<void> fail(errc code, std::string step, std::string message) {
         const auto& t = held_->ticket;
         auto call = [&] {
-            return deps_.queue.finish(t, run_status::failed, "failed", "", std::string(code_of(code)), step,
-                                      message, pending_);
+            return deps_.queue.finish(t, run_status::failed, "failed", "", std::string(code_of(code)), step, message,
+                                      pending_);
         };
-        co_await insist(call);
-        log::info(
-            "run_ended",
-            {{"run", run_.id}, {"status", "failed"}, {"code", std::string(code_of(code))}, {"step", step}});
+        if (co_await insist(call) == write_outcome::stale)
+            co_return;
+        log::info("run_ended",
+                  {{"run", run_.id}, {"status", "failed"}, {"code", std::string(code_of(code))}, {"step", step}});
     }
 
   private:
@@ -108,10 +124,7 @@ class run_process {
 
     std::string facts(const step_rule& rule, std::string_view status, const step_outcome* o) const {
         json::writer w;
-        w.begin_object()
-            .member("name", rule.name)
-            .member("status", status)
-            .member("attempt", std::int64_t{attempt_});
+        w.begin_object().member("name", rule.name).member("status", status).member("attempt", std::int64_t{attempt_});
         if (!rule.required)
             w.key("required").boolean(false);
         if (o && o->error) {
@@ -165,13 +178,11 @@ class run_process {
         const auto& t = held_->ticket;
         const auto plan = plan_.plan();
         auto call = [&] { return deps_.queue.step(t, plan, rule.name, pending_); };
-        log::debug("step_begins",
-                   {{"run", run_.id}, {"step", rule.name}, {"attempt", std::to_string(attempt_)}});
+        log::debug("step_begins", {{"run", run_.id}, {"step", rule.name}, {"attempt", std::to_string(attempt_)}});
         co_return co_await insist(call);
     }
 
-    asio::awaitable<void> record_end(std::size_t i, const step_rule& rule, std::string status,
-                                     step_outcome& o) {
+    asio::awaitable<void> record_end(std::size_t i, const step_rule& rule, std::string status, step_outcome& o) {
         if (!o.log.empty()) {
             const auto file = space_->root() / (rule.name + ".log.txt");
             auto write = [&] {
@@ -220,7 +231,8 @@ class run_process {
             if (o.what != kind::completed) {
                 step_outcome nothing;
                 co_await record_end(i, rule, "interrupted", nothing);
-                co_await hand_back(held_->hand_back ? "drain" : "lease ended");
+                const std::string cause = held_->hand_back ? "drain" : "lease ended";
+                co_await hand_back(cause);
                 co_return false;
             }
         }
@@ -296,11 +308,12 @@ class run_process {
     work_deps& deps_;
     const pipeline& plan_;
     const std::int64_t deadline_; // CLOCK_BOOTTIME ms
-    std::optional<workspace> space_;
+    std::shared_ptr<workspace> space_;
     std::vector<step_change> pending_; // ends of steps that Redis has not heard of yet
     findings findings_;
     std::string quality_;
-    int attempt_ = 1; // of the step in hand
+    std::size_t in_hand_ = ~std::size_t{0}; // index of the step that is being performed
+    int attempt_ = 1;                       // of that step
 };
 
 } // namespace
@@ -323,11 +336,12 @@ asio::awaitable<void> process_run(claimed_run claimed, std::shared_ptr<held_run>
     }
     if (!outage_message.empty()) {
         log::warn("run_delayed", {{"run", id}, {"why", outage_message}});
-        co_await process.hand_back_after(after_outage, outage_message);
+        co_await process.put_off(outage_message);
     } else if (!bug.empty()) {
         log::error("run_defect", {{"run", id}, {"why", bug}});
         co_await process.fail(errc::internal_error, "", bug);
     }
+    co_await process.clear_up();
 }
 
 } // namespace reprise::worker

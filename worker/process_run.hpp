@@ -1,5 +1,4 @@
-// One run on this worker, from claim to finish: every step that is not done, each recorded before the next
-// begins.
+// One run on this worker, from claim to finish: every step that is not done, each recorded before the next begins.
 #pragma once
 #include "worker/lease_book.hpp"
 #include "worker/pipeline/pipeline.hpp"
@@ -24,8 +23,8 @@ struct work_deps {
     const std::string& step_path; // PATH of commands
 };
 
-// Ends when the run is finished, blocked, released, or no longer ours. Never throws for what a run or the world
-// can do.
+// Ends when the run is finished, blocked, released, or no longer ours. Never throws for what a run or the world can
+// do.
 boost::asio::awaitable<void> process_run(claimed_run claimed, std::shared_ptr<held_run> held, work_deps& deps);
 
 } // namespace reprise::worker

@@ -1,5 +1,4 @@
-// The worker's entry in the registry: what monitors and the API know of it. Plain keys that expire by
-// themselves.
+// The worker's entry in the registry: what monitors and the API know of it. Plain keys that expire by themselves.
 #pragma once
 #include "common/redis/connection.hpp"
 
@@ -17,8 +16,7 @@ struct worker_entry {
 
 std::string host_name();
 
-boost::asio::awaitable<void> enroll(redis::connection& c, const worker_entry& w,
-                                    std::chrono::milliseconds expires);
+boost::asio::awaitable<void> enroll(redis::connection& c, const worker_entry& w, std::chrono::milliseconds expires);
 boost::asio::awaitable<void> sign_off(redis::connection& c, std::string id);
 
 } // namespace reprise::worker

@@ -2,6 +2,7 @@
 
 #include "common/crypto/digest.hpp"
 #include "common/log.hpp"
+#include "worker/steps/workspace.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -28,15 +29,13 @@ int try_lock(const fs::path& directory) {
 
 void remove_abandoned(const fs::path& parent) {
     std::error_code ec;
-    for (auto it = fs::directory_iterator(parent, ec); !ec && it != fs::directory_iterator();
-         it.increment(ec)) {
+    for (auto it = fs::directory_iterator(parent, ec); !ec && it != fs::directory_iterator(); it.increment(ec)) {
         if (!it->path().filename().string().starts_with(prefix))
             continue;
         const int lock = try_lock(it->path());
         if (lock < 0)
             continue; // its worker lives, or it is another user's
-        std::error_code failed;
-        fs::remove_all(it->path(), failed);
+        remove_tree(it->path());
         ::close(lock);
         log::info("scratch_removed", {{"directory", it->path().string()}});
     }
@@ -46,19 +45,23 @@ void remove_abandoned(const fs::path& parent) {
 
 scratch::scratch(const fs::path& parent, const std::string& worker) {
     remove_abandoned(parent);
-    path_ = parent / (std::string(prefix) + worker + "-" + random_base32(6));
+    const auto name = worker + "-" + random_base32(6);
+    // Under a name that nobody clears away until it is locked.
+    const auto unlocked = parent / ("reprise-new-" + name);
+    path_ = parent / (std::string(prefix) + name);
     std::error_code ec;
-    fs::create_directory(path_, ec);
+    fs::create_directory(unlocked, ec);
     if (!ec)
-        fs::permissions(path_, fs::perms::owner_all, ec);
-    lock_ = ec ? -1 : try_lock(path_);
-    if (lock_ < 0)
+        fs::permissions(unlocked, fs::perms::owner_all, ec);
+    lock_ = ec ? -1 : try_lock(unlocked);
+    if (lock_ >= 0)
+        fs::rename(unlocked, path_, ec);
+    if (lock_ < 0 || ec)
         throw std::invalid_argument("REPRISE_WORK_DIR: cannot make a directory in " + parent.string());
 }
 
 scratch::~scratch() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
+    remove_tree(path_);
     if (lock_ >= 0)
         ::close(lock_);
 }

@@ -14,10 +14,8 @@ void worker_settings::add_to(CLI::App& app) {
     work_dir = std::filesystem::temp_directory_path().string();
     add_setting(app, "--name", name, "REPRISE_NAME", "id of this worker (default: host-pid-random)");
     add_setting(app, "--concurrency", concurrency, "REPRISE_CONCURRENCY", "runs worked on at once");
-    add_setting(app, "--toolchain", toolchain, "REPRISE_TOOLCHAIN",
-                "directory of the generators (worker/toolchain)");
-    add_setting(app, "--pipelines", pipelines, "REPRISE_PIPELINES",
-                "file with the pipelines (default: built in)");
+    add_setting(app, "--toolchain", toolchain, "REPRISE_TOOLCHAIN", "directory of the generators (worker/toolchain)");
+    add_setting(app, "--pipelines", pipelines, "REPRISE_PIPELINES", "file with the pipelines (default: built in)");
     add_setting(app, "--work-dir", work_dir, "REPRISE_WORK_DIR", "where steps get their private directories");
     const char* own_path = std::getenv("PATH");
     step_path = own_path ? own_path : "/usr/local/bin:/usr/bin:/bin";

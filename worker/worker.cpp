@@ -41,8 +41,7 @@ constexpr auto after_failure = milliseconds(500);
 constexpr std::size_t most_claimed_at_once = 64;
 
 pipelines load_pipelines(const worker_settings& s) {
-    return s.pipelines.empty() ? pipelines::built_in(s.toolchain)
-                               : pipelines::from_file(s.pipelines, s.toolchain);
+    return s.pipelines.empty() ? pipelines::built_in(s.toolchain) : pipelines::from_file(s.pipelines, s.toolchain);
 }
 
 redis::options for_bell(redis::options o) {
@@ -156,8 +155,7 @@ class worker {
             else if (got.runs.empty() && !got.looked_at_tickets)
                 co_await wait_for_bell(partition);
         }
-        // A claim whose reply was lost may have taken runs: they are handed back by the sweep when their lease
-        // ends.
+        // A claim whose reply was lost may have taken runs: they are handed back by the sweep when their lease ends.
     }
 
     void take(claimed_run c, std::int64_t claim_sent) {
@@ -167,8 +165,7 @@ class worker {
         held->hand_back = draining_now_;
         log::debug("claimed", {{"run", id}, {"epoch", std::to_string(c.ticket.epoch)}});
         asio::co_spawn(
-            io_, process_run(std::move(c), std::move(held), deps_),
-            [this, id, ticket](std::exception_ptr failed) {
+            io_, process_run(std::move(c), std::move(held), deps_), [this, id, ticket](std::exception_ptr failed) {
                 held_.remove(ticket);
                 changed_.cancel();
                 try {
@@ -181,21 +178,18 @@ class worker {
             });
     }
 
-    // Wakes one idle worker per ticket; reading the bell takes nothing, so a lost ring costs a second and no
-    // run.
+    // Wakes one idle worker per ticket; reading the bell takes nothing, so a lost ring costs a second and no run.
     asio::awaitable<void> wait_for_bell(unsigned partition) {
         bool failed = false;
         try {
-            co_await bell_.call(redis::command::of("XREADGROUP", "GROUP", keys::bell_group, "any", "COUNT",
-                                                   "1000", "BLOCK",
-                                                   std::to_string(longest_wait_for_bell.count()), "NOACK",
+            co_await bell_.call(redis::command::of("XREADGROUP", "GROUP", keys::bell_group, "any", "COUNT", "1000",
+                                                   "BLOCK", std::to_string(longest_wait_for_bell.count()), "NOACK",
                                                    "STREAMS", keys::queue(partition, keys::again_stream),
                                                    keys::queue(partition, keys::default_stream), ">", ">"));
         } catch (const outage& e) {
             failed = true;
         } catch (const redis::refused& e) {
-            log::warn("bell_refused",
-                      {{"why", e.what()}}); // no group after a FLUSHALL: the next claim makes it
+            log::warn("bell_refused", {{"why", e.what()}}); // no group after a FLUSHALL: the next claim makes it
             failed = true;
         }
         if (failed)
@@ -245,14 +239,20 @@ class worker {
             co_await sleep(milliseconds(settings_.common.sweep_ms));
             try {
                 for (unsigned p = 0; p < settings_.common.partitions; ++p)
-                    // Runs that wait for a tool are freed only for somebody who can take them now.
-                    co_await queue_.sweep(p, id_, held_.size() < settings_.concurrency ? tools_here() : "");
+                    co_await queue_.sweep(p, id_, tools_to_offer());
             } catch (const outage& e) {
                 log::debug("sweep_failed", {{"why", e.what()}});
             } catch (const redis::refused& e) {
                 log::error("sweep_refused", {{"why", e.what()}});
             }
         }
+    }
+
+    // Runs that wait for a tool are freed only for somebody who can take them now.
+    std::string tools_to_offer() const {
+        if (held_.size() >= settings_.concurrency)
+            return {};
+        return tools_here();
     }
 
     std::string tools_here() const {

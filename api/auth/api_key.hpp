@@ -20,7 +20,6 @@ api_key make_api_key();
 // Nothing for anything that is not a key of ours, checksum included.
 std::optional<api_key> parse_api_key(std::string_view text);
 
-inline constexpr std::array<std::string_view, 4> known_scopes{"runs:read", "runs:write", "ops:read",
-                                                              "ops:write"};
+inline constexpr std::array<std::string_view, 4> known_scopes{"runs:read", "runs:write", "ops:read", "ops:write"};
 
 } // namespace reprise::api

@@ -24,8 +24,8 @@ asio::awaitable<std::optional<caller>> key_ring::identify(std::string authorizat
 
     const auto stored = co_await look_up(key->id);
     // An unknown key is compared as well, with nothing: both ways take the same time.
-    const bool same = equal_in_constant_time(key->secret_digest(),
-                                             stored.empty() ? std::string(64, '0') : stored.text("digest"));
+    const bool same =
+        equal_in_constant_time(key->secret_digest(), stored.empty() ? std::string(64, '0') : stored.text("digest"));
     if (!same || stored.text("revoked") == "1")
         co_return std::nullopt;
     if (const auto expires = stored.number("expires"); expires != 0 && expires <= wall_clock())

@@ -15,8 +15,8 @@ asio::awaitable<response> cancel_run(request& req, services& s) {
     if (!partition_of(id_kind::run, id))
         co_return error_response({errc::run_not_found, ""}, accept);
 
-    const auto done = co_await s.queue.cancel(req.who.partition, id, req.who.org, random_base32(26),
-                                              req.who.actor(), req.text("reason"));
+    const auto done = co_await s.queue.cancel(req.who.partition, id, req.who.org, random_base32(26), req.who.actor(),
+                                              req.text("reason"));
     if (!done) {
         auto why = done.error();
         if (why.code == errc::run_not_cancelable)

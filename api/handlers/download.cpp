@@ -83,8 +83,7 @@ asio::awaitable<response> download_artifact(request& req, services& s) {
     if (range) {
         r.status = 206;
         r.with("Content-Range", "bytes " + std::to_string(range->offset) + "-" +
-                                    std::to_string(range->offset + range->size - 1) + "/" +
-                                    std::to_string(whole));
+                                    std::to_string(range->offset + range->size - 1) + "/" + std::to_string(whole));
     }
     // What generators made of a stranger's document: never run or rendered in our origin.
     r.with("Content-Disposition", "attachment; filename=\"" + file_name(*found) + "\"");

@@ -25,8 +25,7 @@ handled ready(request& req, services& s);
 
 // --- shared by them ---
 
-// The caller's run; run_not_found for one that is unknown or another organisation's, after the same Redis
-// calls.
+// The caller's run; run_not_found for one that is unknown or another organisation's, after the same Redis calls.
 boost::asio::awaitable<result<run_record>> load_run(const caller& who, std::string id, services& s);
 boost::asio::awaitable<record> load_project(unsigned partition, std::string_view id, services& s);
 
@@ -35,14 +34,12 @@ struct idempotency {
     std::string hash, fingerprint;
 };
 result<idempotency> idempotency_of(const request& req);
-// The run that this key and request made before; nothing if it is new; idempotency_key_reused for another
-// request.
+// The run that this key and request made before; nothing if it is new; idempotency_key_reused for another request.
 boost::asio::awaitable<result<std::string>> find_replay(const request& req, const idempotency& i, services& s);
 
 // 202 for a run that was accepted now, and for one that an earlier, equal request made. `source` of a retry,
 // else null.
 handled accepted_response(const new_run& n, const accepted_run& a, const run_record* source, services& s);
-handled replayed_response(const request& req, std::string run, const run_record* source, bool by_key,
-                          services& s);
+handled replayed_response(const request& req, std::string run, const run_record* source, bool by_key, services& s);
 
 } // namespace reprise::api

@@ -96,8 +96,7 @@ asio::awaitable<result<found_page>> walk(const request& req, const page& p, serv
         rank = at.number() + 1;
     }
     for (int looked_at = 0; looked_at < most_looked_at;) {
-        const auto last =
-            rank + static_cast<std::int64_t>(p.limit); // one more than a page: is there a next one?
+        const auto last = rank + static_cast<std::int64_t>(p.limit); // one more than a page: is there a next one?
         const auto ids = co_await s.redis.call(
             redis::command::of("ZREVRANGE", p.index, std::to_string(rank), std::to_string(last)));
         for (std::size_t i = 0; i < ids.size(); ++i) {
@@ -128,9 +127,8 @@ asio::awaitable<response> get_run(request& req, services& s) {
         co_return error_response(run.error(), req.header(http::field::accept));
     const bool no_worker = (co_await s.workers.look()).live == 0;
     const auto etag = etag_of(*run, no_worker);
-    auto r = matches(req.header(http::field::if_none_match), etag)
-                 ? json_response(304, "")
-                 : json_response(200, render_run(*run, no_worker));
+    auto r = matches(req.header(http::field::if_none_match), etag) ? json_response(304, "")
+                                                                   : json_response(200, render_run(*run, no_worker));
     r.with("ETag", etag).with("Cache-Control", "private, no-cache");
     co_return r;
 }

@@ -1,5 +1,4 @@
-// POST /api/runs/{runId}/retry: a new run from the inputs that an earlier run retained. The file to show a
-// visitor.
+// POST /api/runs/{runId}/retry: a new run from the inputs that an earlier run retained. The file to show a visitor.
 #include "api/handlers/handlers.hpp"
 #include "api/render.hpp"
 #include "common/crypto/digest.hpp"
@@ -14,8 +13,8 @@ failure not_retained(const run_record& source, std::string_view input) {
     const auto kept = source.fields.number(source.fields.number("expires") != 0 ? "expires" : "keptUntil");
     const auto since =
         kept <= wall_clock() ? "since " + rfc3339(kept) : "though it was to be kept until " + rfc3339(kept);
-    return {errc::inputs_not_retained, "The raw input `" + std::string(input) + "` of " + source.id +
-                                           " is no longer retained, " + since + "."};
+    return {errc::inputs_not_retained,
+            "The raw input `" + std::string(input) + "` of " + source.id + " is no longer retained, " + since + "."};
 }
 
 // What is on disk now; accept decides again by what Redis knows, and the worker by the digest.
@@ -33,11 +32,10 @@ asio::awaitable<result<std::vector<std::string>>> retained_blobs(const request& 
     co_return blobs;
 }
 
-new_run retry_of(const run_record& source, const request& req, std::string reason,
-                 std::vector<std::string> blobs, const idempotency& idem) {
+new_run retry_of(const run_record& source, const request& req, std::string reason, std::vector<std::string> blobs,
+                 const idempotency& idem) {
     new_run n;
-    n.id =
-        make_id(id_kind::run, req.who.partition, static_cast<std::uint64_t>(wall_clock()), random_base32(16));
+    n.id = make_id(id_kind::run, req.who.partition, static_cast<std::uint64_t>(wall_clock()), random_base32(16));
     n.org = req.who.org;
     n.project = source.project();
     n.mode = stored_mode(source.fields.text("mode")).value_or("flagship");

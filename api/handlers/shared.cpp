@@ -40,8 +40,7 @@ result<idempotency> idempotency_of(const request& req) {
     // A structured-field string is quoted; many clients leave the quotes out.
     if (key.size() >= 2 && key.front() == '"' && key.back() == '"')
         key = key.substr(1, key.size() - 2);
-    const bool plain =
-        std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+    const bool plain = std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
     if (key.empty() || key.size() > 255 || !plain)
         return unusable;
 
@@ -94,8 +93,8 @@ asio::awaitable<response> accepted_response(const new_run& n, const accepted_run
                        workers.live == 0);
 }
 
-asio::awaitable<response> replayed_response(const request& req, std::string id, const run_record* source,
-                                            bool by_key, services& s) {
+asio::awaitable<response> replayed_response(const request& req, std::string id, const run_record* source, bool by_key,
+                                            services& s) {
     const auto run = co_await load_run(req.who, std::move(id), s); // as it is now, not as it was then
     if (!run)
         co_return error_response(run.error(), req.header(http::field::accept));

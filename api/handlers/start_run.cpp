@@ -83,8 +83,7 @@ digested digest(json::text_fields& f) {
         w.key(i.name).begin_object().member("fileName", file_name_of(f, i, text));
         w.member("bytes", static_cast<std::int64_t>(text.size())).member("sha256", sha).end_object();
         if (i.name == "openapi") {
-            // Best effort: a document that cannot be read is accepted, and fails in validate_spec with the
-            // reason.
+            // Best effort: a document that cannot be read is accepted, and fails in validate_spec with the reason.
             if (const auto tree = openapi::read_document(text)) {
                 const auto facts = openapi::facts_of(*tree);
                 d.title = utf8_prefix(facts.title, 400);
@@ -152,7 +151,7 @@ asio::awaitable<response> start_run(request& req, services& s) {
     n.fingerprint = idem->fingerprint;
 
     auto work = [&fields = *order] { return digest(fields); };
-    auto d = co_await on_pool(s.pool, std::move(work));
+    auto d = co_await on_pool(s.documents, std::move(work));
     n.project_name = project_name(*order, d);
     n.api_name = d.title;
     n.inputs = d.input_summary;

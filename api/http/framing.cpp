@@ -18,8 +18,7 @@ failure bad(const char* why) {
 std::optional<failure> check_framing(const http::request_header<>& h) {
     if (h.version() != 10 && h.version() != 11)
         return bad("only HTTP/1.0 and HTTP/1.1 are spoken here");
-    const auto lengths = h.count(http::field::content_length),
-               codings = h.count(http::field::transfer_encoding);
+    const auto lengths = h.count(http::field::content_length), codings = h.count(http::field::transfer_encoding);
     if (codings > 0) {
         if (lengths > 0)
             return bad("Content-Length and Transfer-Encoding contradict each other");
@@ -28,8 +27,8 @@ std::optional<failure> check_framing(const http::request_header<>& h) {
         if (codings > 1 || !boost::beast::iequals(h[http::field::transfer_encoding], "chunked"))
             return failure{errc::not_implemented, "the only transfer coding understood is chunked"};
     }
-    if (lengths > 1 || (lengths == 1 && h[http::field::content_length].find_first_not_of("0123456789") !=
-                                            std::string_view::npos))
+    if (lengths > 1 ||
+        (lengths == 1 && h[http::field::content_length].find_first_not_of("0123456789") != std::string_view::npos))
         return bad("Content-Length must be one number");
     if (h.count(http::field::trailer) > 0)
         return bad("trailers are not accepted");

@@ -47,9 +47,7 @@ response error_response(const failure& f, std::string_view accept) {
     w.begin_object();
     const bool problem = accept.find("application/problem+json") != std::string_view::npos;
     if (problem)
-        w.member("type", "about:blank")
-            .member("title", meaning_of(f.code))
-            .member("status", std::int64_t{status});
+        w.member("type", "about:blank").member("title", meaning_of(f.code)).member("status", std::int64_t{status});
     w.member("error", code_of(f.code));
     w.member("message", f.message.empty() ? meaning_of(f.code) : std::string_view(f.message));
     if (problem)
@@ -72,8 +70,7 @@ std::optional<std::map<std::string, std::string, std::less<>>> parse_query(std::
         query.remove_prefix(std::min(query.size(), part.size() + 1));
         const auto equals = part.find('=');
         auto name = percent_decoded(part.substr(0, equals));
-        auto value =
-            percent_decoded(equals == std::string_view::npos ? std::string_view{} : part.substr(equals + 1));
+        auto value = percent_decoded(equals == std::string_view::npos ? std::string_view{} : part.substr(equals + 1));
         if (!name || !value)
             return std::nullopt;
         out.emplace(std::move(*name), std::move(*value));

@@ -1,5 +1,4 @@
-// A request as handlers see it and a response as they make it: no sockets, no Beast beyond its header
-// container.
+// A request as handlers see it and a response as they make it: no sockets, no Beast beyond its header container.
 #pragma once
 #include "api/auth/caller.hpp"
 #include "common/blob/blob_store.hpp"

@@ -211,7 +211,7 @@ class session {
         // co_await.)
         result<json::text_fields> fields = failure{};
         if (body.size() > large_body)
-            fields = co_await on_pool(services_.pool, work);
+            fields = co_await on_pool(services_.documents, work);
         else
             fields = work();
         if (!fields)
@@ -225,13 +225,11 @@ class session {
         const auto& header = p.get();
         const bool empty = p.is_done() || (p.content_length() && *p.content_length() == 0);
         if (!empty && p.content_length() && *p.content_length() > r.body_limit)
-            co_return failure{errc::body_too_large,
-                              "this call takes " + std::to_string(r.body_limit) + " bytes"};
+            co_return failure{errc::body_too_large, "this call takes " + std::to_string(r.body_limit) + " bytes"};
         if (!empty && r.body_limit > 0) {
             if (header.count(http::field::content_encoding) > 0)
                 co_return failure{errc::unsupported_media_type, "Content-Encoding is not accepted"};
-            if (header.count(http::field::content_type) != 1 ||
-                !is_json_type(header[http::field::content_type]))
+            if (header.count(http::field::content_type) != 1 || !is_json_type(header[http::field::content_type]))
                 co_return failure{errc::unsupported_media_type, ""};
         }
         if (p.is_done())
@@ -299,12 +297,9 @@ class session {
         co_await http::async_write_header(stream_, serializer, asio::redirect_error(token, ec));
         std::string piece;
         for (std::uint64_t sent = 0; !ec && !head && sent < r.blob->size; sent += piece.size()) {
-            const auto most =
-                static_cast<std::size_t>(std::min<std::uint64_t>(download_piece, r.blob->size - sent));
-            auto read = [&blob = r.blob->blob, at = r.blob->offset + sent, most] {
-                return blob.read(at, most);
-            };
-            piece = co_await on_pool(services_.pool, std::move(read));
+            const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(download_piece, r.blob->size - sent));
+            auto read = [&blob = r.blob->blob, at = r.blob->offset + sent, most] { return blob.read(at, most); };
+            piece = co_await on_pool(services_.disk, std::move(read));
             if (piece.empty())
                 throw outage(errc::storage_unavailable, "a blob is shorter than it was");
             stream_.expires_after(write_deadline);

@@ -10,8 +10,7 @@
 
 namespace reprise::api {
 
-// The sessions of one thread. When `stopping`, each ends after the request it has in hand; idle ones are
-// closed.
+// The sessions of one thread. When `stopping`, each ends after the request it has in hand; idle ones are closed.
 class session_group {
   public:
     using socket = boost::asio::ip::tcp::socket;
@@ -43,7 +42,6 @@ class session_group {
     bool stopping_ = false;
 };
 
-boost::asio::awaitable<void> run_session(boost::asio::ip::tcp::socket socket, services& s,
-                                         session_group& group);
+boost::asio::awaitable<void> run_session(boost::asio::ip::tcp::socket socket, services& s, session_group& group);
 
 } // namespace reprise::api

@@ -1,5 +1,5 @@
-// Runs a blocking function on a pool of threads and comes back to the caller's executor with what it returned
-// or threw.
+// Runs a blocking function on a pool of threads and comes back to the caller's executor with what it returned or
+// threw.
 #pragma once
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>

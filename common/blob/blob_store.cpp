@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view marker_name = ".reprise-store";
+constexpr std::string_view temporary_prefix = ".tmp-";
 constexpr auto longest_lock_wait = std::chrono::seconds(5);
 
 [[noreturn]] void disk_failed(const char* what, const fs::path& where) {
@@ -50,23 +51,27 @@ void write_all(int fd, std::string_view bytes, const fs::path& where) {
     }
 }
 
-void make_directories(const fs::path& dir) {
-    std::error_code ec;
-    fs::create_directories(dir, ec);
-    if (ec)
-        throw outage(errc::storage_unavailable, "cannot make " + dir.filename().string() + ": " + ec.message());
-}
-
 void sync_directory(const fs::path& dir) {
     const descriptor d(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (d.fd < 0 || ::fsync(d.fd) != 0)
         disk_failed("cannot sync", dir);
 }
 
-// An fsync that failed is final for the file (the kernel may have dropped the dirty pages): it is removed,
-// never retried.
+// A directory's name is safe once its parent is synced; fsync of a file says nothing of the path that leads to it.
+void make_directories(const fs::path& dir) {
+    std::error_code ec;
+    if (fs::is_directory(dir, ec))
+        return;
+    make_directories(dir.parent_path());
+    if (::mkdir(dir.c_str(), 0750) != 0 && errno != EEXIST)
+        disk_failed("cannot make", dir);
+    sync_directory(dir.parent_path());
+}
+
+// An fsync that failed is final for the file (the kernel may have dropped the dirty pages): it is removed, never
+// retried.
 void write_durably(const fs::path& target, const std::function<void(int)>& fill) {
-    const auto temporary = target.parent_path() / (".tmp-" + random_base32(16));
+    const auto temporary = target.parent_path() / (std::string(temporary_prefix) + random_base32(16));
     descriptor d(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640));
     if (d.fd < 0)
         disk_failed("cannot make", temporary);
@@ -161,8 +166,7 @@ asio::awaitable<std::string> blob_store::identify(std::string new_id, bool may_c
         if (auto id = read_small(marker))
             return *id;
         if (!may_create)
-            throw outage(errc::storage_unavailable,
-                         "the blob store has no marker file: is its volume mounted?");
+            throw outage(errc::storage_unavailable, "the blob store has no marker file: is its volume mounted?");
         make_directories(root);
         write_durably(marker, [&](int fd) { write_all(fd, new_id, marker); });
         return new_id;
@@ -206,16 +210,15 @@ asio::awaitable<std::optional<open_blob>> blob_store::open(blob_id b) {
     co_return co_await on_pool(pool_, std::move(work));
 }
 
-// Waits on a timer, not in flock: pool threads that wait for a lock whose holder needs a pool thread would wait
-// for ever.
+// Waits on a timer, not in flock: pool threads that wait for a lock whose holder needs a pool thread would wait for
+// ever.
 asio::awaitable<int> blob_store::lock(const blob_id& b) {
     const auto dir = directory(b);
     asio::steady_timer pause(co_await asio::this_coro::executor);
     const auto give_up = std::chrono::steady_clock::now() + longest_lock_wait;
     for (auto wait = std::chrono::milliseconds(1);; wait = std::min(wait * 2, std::chrono::milliseconds(50))) {
         auto attempt = [root = root_, dir]() -> int {
-            require_marker(
-                root); // or inputs would be written under the mount point of a volume that is not there
+            require_marker(root); // or inputs would be written under the mount point of a volume that is not there
             make_directories(dir);
             descriptor d(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
             if (d.fd < 0)
@@ -261,6 +264,39 @@ asio::awaitable<void> blob_store::put_file(blob_id b, fs::path file) {
         });
     };
     co_await on_pool(pool_, std::move(work));
+}
+
+asio::awaitable<std::vector<blob_id>> blob_store::old_files(std::chrono::hours age) {
+    auto work = [root = root_, age] {
+        std::vector<fs::path> fans;
+        std::vector<blob_id> out;
+        const auto before = fs::file_time_type::clock::now() - age;
+        for (const auto& org : fs::directory_iterator(root))
+            if (org.is_directory())
+                for (const auto& fan : fs::directory_iterator(org.path()))
+                    fans.push_back(fan.path());
+        if (fans.empty())
+            return out;
+        std::uint32_t dice = 0;
+        fill_random(&dice, sizeof dice);
+        const auto& fan = fans[dice % fans.size()];
+        for (const auto& file : fs::directory_iterator(fan)) {
+            std::error_code ec;
+            if (fs::last_write_time(file.path(), ec) > before || ec)
+                continue;
+            const auto name = file.path().filename().string();
+            if (is_sha256_hex(name))
+                out.emplace_back(fan.parent_path().filename().string(), name);
+            else if (name.starts_with(temporary_prefix)) // of a process that died while it wrote
+                ::unlink(file.path().c_str());
+        }
+        return out;
+    };
+    try {
+        co_return co_await on_pool(pool_, std::move(work));
+    } catch (const fs::filesystem_error& e) {
+        throw outage(errc::storage_unavailable, e.what());
+    }
 }
 
 asio::awaitable<bool> blob_store::drop(blob_id b, std::function<asio::awaitable<bool>()> due) {

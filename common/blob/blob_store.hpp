@@ -13,12 +13,14 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace reprise {
 
@@ -52,8 +54,8 @@ class blob_store {
     // `pool` must outlive the store. `org` names in ids must have passed is_org_name (common/run/org.hpp).
     blob_store(std::filesystem::path root, boost::asio::thread_pool& pool);
 
-    // The id in the store's marker file; makes root and marker with `new_id` if the marker is missing and that
-    // is allowed.
+    // The id in the store's marker file; makes root and marker with `new_id` if the marker is missing and that is
+    // allowed.
     boost::asio::awaitable<std::string> identify(std::string new_id, bool may_create);
     // Throws outage unless the marker says `id`: the volume is mounted and can be read.
     boost::asio::awaitable<void> check(std::string id);
@@ -67,6 +69,11 @@ class blob_store {
     boost::asio::awaitable<void> put_file(blob_id b, std::filesystem::path file);
     // Unlinks the blob if `due` says so, which is asked under the lock.
     boost::asio::awaitable<bool> drop(blob_id b, std::function<boost::asio::awaitable<bool>()> due);
+
+    // Blobs of one fan-out directory, taken at random, that are older than `age`: candidates for drop, should Redis
+    // know nothing of them. Removes abandoned temporary files as it goes. Small steps, so that it can be called
+    // every minute.
+    boost::asio::awaitable<std::vector<blob_id>> old_files(std::chrono::hours age);
 
   private:
     boost::asio::awaitable<int> lock(const blob_id& b);

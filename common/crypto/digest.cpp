@@ -1,6 +1,6 @@
 #include "common/crypto/digest.hpp"
 
-#include "common/run/id.hpp"
+#include "common/crypto/base32.hpp"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>

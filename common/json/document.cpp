@@ -16,8 +16,8 @@ result<document> parse(std::string_view text) {
 const value* find(const value& object, std::string_view key) {
     if (!object.IsObject())
         return nullptr;
-    const auto at = object.FindMember(
-        value(rapidjson::StringRef(key.data(), static_cast<rapidjson::SizeType>(key.size()))));
+    const auto at =
+        object.FindMember(value(rapidjson::StringRef(key.data(), static_cast<rapidjson::SizeType>(key.size()))));
     return at == object.MemberEnd() ? nullptr : &at->value;
 }
 

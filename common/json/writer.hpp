@@ -18,9 +18,7 @@ class writer {
     writer& end_object() { return out_.EndObject(), *this; }
     writer& begin_array() { return out_.StartArray(), *this; }
     writer& end_array() { return out_.EndArray(), *this; }
-    writer& key(std::string_view k) {
-        return out_.Key(k.data(), static_cast<rapidjson::SizeType>(k.size())), *this;
-    }
+    writer& key(std::string_view k) { return out_.Key(k.data(), static_cast<rapidjson::SizeType>(k.size())), *this; }
     writer& string(std::string_view s);
     writer& number(std::int64_t n) { return out_.Int64(n), *this; }
     writer& boolean(bool b) { return out_.Bool(b), *this; }

@@ -213,8 +213,8 @@ void document_builder::close_map(open_container& c) {
         merge(c);
 }
 
-// What is there already wins, as the merge key's definition says. The merged values are copies of our own: they
-// are moved.
+// What is there already wins, as the merge key's definition says. The merged values are copies of our own: they are
+// moved.
 void document_builder::merge(open_container& c) {
     std::unordered_set<std::string> there;
     for (const auto& m : c.v.GetObject())

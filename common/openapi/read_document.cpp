@@ -52,8 +52,8 @@ rapidjson::Document read_json(std::string_view text, document_limits limits) {
     const auto done = reader.Parse<flags>(in, events);
     if (done.IsError())
         throw document_refused(errc::spec_unreadable, std::string("not JSON: ") +
-                                                          rapidjson::GetParseError_En(done.Code()) +
-                                                          " (at byte " + std::to_string(done.Offset()) + ")");
+                                                          rapidjson::GetParseError_En(done.Code()) + " (at byte " +
+                                                          std::to_string(done.Offset()) + ")");
     return builder.take();
 }
 
@@ -67,8 +67,7 @@ class yaml_events : public YAML::EventHandler {
     void OnDocumentEnd() override {}
     void OnNull(const YAML::Mark&, YAML::anchor_t a) override { to_.null(a); }
     void OnAlias(const YAML::Mark&, YAML::anchor_t a) override { to_.alias(a); }
-    void OnScalar(const YAML::Mark& at, const std::string& tag, YAML::anchor_t a,
-                  const std::string& s) override {
+    void OnScalar(const YAML::Mark& at, const std::string& tag, YAML::anchor_t a, const std::string& s) override {
         if (tag == "?" || tag.empty())
             to_.plain_scalar(s, a);
         else if (tag == "!" || tag == "tag:yaml.org,2002:str")
@@ -128,8 +127,7 @@ rapidjson::Document read_yaml(std::string_view text, document_limits limits) {
         if (parser.HandleNextDocument(events))
             throw document_refused(errc::spec_unreadable, "more than one YAML document");
     } catch (const YAML::DeepRecursion&) {
-        throw document_refused(errc::spec_too_large,
-                               "nested more than " + std::to_string(limits.depth) + " deep");
+        throw document_refused(errc::spec_too_large, "nested more than " + std::to_string(limits.depth) + " deep");
     } catch (const YAML::Exception& e) {
         throw document_refused(errc::spec_unreadable, std::string("not YAML: ") + e.what());
     }
@@ -194,8 +192,7 @@ result<rapidjson::Document> read_document(std::string_view text, document_limits
     if (!is_utf8(text))
         return failure{errc::spec_unreadable, "not UTF-8"};
     // YAML forbids them, and its parsers take NULs for UTF-16.
-    if (std::ranges::any_of(text,
-                            [](unsigned char c) { return c < 0x20 && c != '\t' && c != '\r' && c != '\n'; }))
+    if (std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 && c != '\t' && c != '\r' && c != '\n'; }))
         return failure{errc::spec_unreadable, "control characters"};
     const auto first = text.find_first_not_of(" \t\r\n");
     const bool looks_like_json = first != std::string_view::npos && (text[first] == '{' || text[first] == '[');
@@ -237,14 +234,13 @@ result<document_facts> check_openapi(const rapidjson::Document& d) {
         return failure{errc::spec_not_openapi, "the document is not an object"};
     auto facts = facts_of(d);
     if (const auto* swagger = json::find(d, "swagger"))
-        return failure{errc::spec_not_openapi, "this is Swagger " + scalar_text(swagger).substr(0, 40) +
-                                                   "; OpenAPI 3.0 or 3.1 is needed"};
+        return failure{errc::spec_not_openapi,
+                       "this is Swagger " + scalar_text(swagger).substr(0, 40) + "; OpenAPI 3.0 or 3.1 is needed"};
     if (!facts.openapi_version.starts_with("3.0") && !facts.openapi_version.starts_with("3.1"))
-        return failure{errc::spec_not_openapi, facts.openapi_version.empty()
-                                                   ? "there is no `openapi` member"
-                                                   : "OpenAPI " +
-                                                         std::string(utf8_prefix(facts.openapi_version, 40)) +
-                                                         " is not 3.0 or 3.1"};
+        return failure{errc::spec_not_openapi,
+                       facts.openapi_version.empty()
+                           ? "there is no `openapi` member"
+                           : "OpenAPI " + std::string(utf8_prefix(facts.openapi_version, 40)) + " is not 3.0 or 3.1"};
     const auto* info = json::find(d, "info");
     if (!info || !info->IsObject())
         return failure{errc::spec_not_openapi, "there is no `info` object"};

@@ -62,11 +62,10 @@ asio::awaitable<void> functions::install() {
     }
 }
 
-asio::awaitable<redis::reply> functions::call_by(std::string_view verb, std::string_view name,
-                                                 unsigned partition, std::vector<std::string> args,
-                                                 bool repeat) {
-    std::vector<std::string> words{std::string(verb), function_library::embedded().prefix + std::string(name),
-                                   "1", keys::prefix(partition)};
+asio::awaitable<redis::reply> functions::call_by(std::string_view verb, std::string_view name, unsigned partition,
+                                                 std::vector<std::string> args, bool repeat) {
+    std::vector<std::string> words{std::string(verb), function_library::embedded().prefix + std::string(name), "1",
+                                   keys::prefix(partition)};
     words.insert(words.end(), std::make_move_iterator(args.begin()), std::make_move_iterator(args.end()));
     const redis::command command(words);
 

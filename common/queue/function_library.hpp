@@ -27,13 +27,12 @@ class functions {
     // once. Throws std::runtime_error when Redis holds another schema.
     boost::asio::awaitable<void> install();
 
-    // Calls function `name` on a partition. A missing library (restart without AOF, FUNCTION FLUSH) is
-    // installed and the call made again; a call whose reply was lost is repeated with the same arguments, which
-    // all functions allow.
+    // Calls function `name` on a partition. A missing library (restart without AOF, FUNCTION FLUSH) is installed and
+    // the call made again; a call whose reply was lost is repeated with the same arguments, which all functions
+    // allow.
     boost::asio::awaitable<redis::reply> call(std::string_view name, unsigned partition,
                                               std::vector<std::string> args);
-    // The same without the repetition: for the one function whose repeated call must say that it is one
-    // (claim).
+    // The same without the repetition: for the one function whose repeated call must say that it is one (claim).
     boost::asio::awaitable<redis::reply> call_once(std::string_view name, unsigned partition,
                                                    std::vector<std::string> args);
     // The same as call by FCALL_RO, for functions that write nothing.
@@ -44,9 +43,8 @@ class functions {
     unsigned partitions() const { return partitions_; }
 
   private:
-    boost::asio::awaitable<redis::reply> call_by(std::string_view verb, std::string_view name,
-                                                 unsigned partition, std::vector<std::string> args,
-                                                 bool repeat);
+    boost::asio::awaitable<redis::reply> call_by(std::string_view verb, std::string_view name, unsigned partition,
+                                                 std::vector<std::string> args, bool repeat);
     redis::connection& redis_;
     unsigned partitions_;
 };

@@ -2,9 +2,11 @@
 // partition and shares its hash tag, so that every function touches one slot.
 //
 //   reprise:meta                  hash    schema, partitions, id of the blob store
-//   reprise:key:<keyId>           hash    an API key: org, partition, user, scopes, digest of the secret,
-//   expiry reprise:workers               zset    worker ids by last sign of life reprise:worker:<id> hash    a
-//   worker: host, version, slots, busy, tools, state; expires by itself
+//   reprise:orgs                  hash    organisation -> partition
+//   reprise:key:<keyId>           hash    an API key: org, partition, user, scopes, the secret's digest
+//   reprise:keys                  zset    ids of API keys by creation
+//   reprise:workers               zset    worker ids by last sign of life
+//   reprise:worker:<id>           hash    host, version, slots, busy, tools, state of a worker; expires by itself
 //
 //   reprise:{pk}:stats            hash    counters, written only by transitions
 //   reprise:{pk}:queue:<stream>   stream  tickets (run, epoch); group `workers`; streams `default` and `again`
@@ -12,7 +14,7 @@
 //   reprise:{pk}:queued           zset    queued runs, by when they were queued last
 //   reprise:{pk}:leases           zset    running runs by the end of their lease
 //   reprise:{pk}:delayed          zset    queued runs that wait for a time
-//   reprise:{pk}:blocked[:<tool>] zset    blocked runs by accept time; per missing tool
+//   reprise:{pk}:blocked[:<tool>] zset    blocked runs by when; per missing tool
 //   reprise:{pk}:ended            zset    ended runs, by when the sweep is to expire or forget them
 //   reprise:{pk}:retained         zset    <org>/<sha256> of every blob, by the time until which it is kept
 //   reprise:{pk}:events           stream  live feed of every transition and step, capped
@@ -32,6 +34,7 @@ namespace reprise::keys {
 inline constexpr std::string_view schema = "1";
 inline constexpr std::string_view meta = "reprise:meta";
 inline constexpr std::string_view workers = "reprise:workers";
+inline constexpr std::string_view orgs = "reprise:orgs";
 inline constexpr std::string_view group = "workers";
 inline constexpr std::string_view bell_group = "bell";
 

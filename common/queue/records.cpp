@@ -43,8 +43,8 @@ void record::set(std::string_view field, std::string value) {
 run_status run_record::status() const {
     const auto s = status_of(fields.text("status"));
     if (!s)
-        throw std::runtime_error("run " + id + " has the unknown status \"" +
-                                 std::string(fields.text("status")) + "\"");
+        throw std::runtime_error("run " + id + " has the unknown status \"" + std::string(fields.text("status")) +
+                                 "\"");
     return *s;
 }
 

@@ -70,10 +70,9 @@ std::vector<lost_run> lost_of(const redis::reply& r) {
 } // namespace
 
 asio::awaitable<result<accepted_run>> run_queue::accept(unsigned partition, const new_run& n) {
-    auto args =
-        list(n.id, n.org, n.project, n.project_name, n.new_project, n.api_name, n.mode, keys::default_stream,
-             n.doc, n.inputs, fmt::format("{}", fmt::join(n.blobs, " ")), n.source, n.reason, n.actor,
-             ms(limits_.hold()), std::to_string(limits_.most_queued), n.idem, n.fingerprint, ms(idem_kept));
+    auto args = list(n.id, n.org, n.project, n.project_name, n.new_project, n.api_name, n.mode, keys::default_stream,
+                     n.doc, n.inputs, fmt::format("{}", fmt::join(n.blobs, " ")), n.source, n.reason, n.actor,
+                     ms(limits_.hold()), std::to_string(limits_.most_queued), n.idem, n.fingerprint, ms(idem_kept));
     const auto r = co_await f_.call("accept", partition, std::move(args));
     if (r[0].text() == "refused")
         co_return refusal(r);
@@ -128,9 +127,8 @@ asio::awaitable<claim_result> run_queue::claim(unsigned partition, std::string w
     c.now = r[1].number();
     c.looked_at_tickets = r[2].number() > 0;
     for (std::size_t i = 3; i < r.size(); ++i) {
-        claimed_run claimed{{std::string(r[i][0].text()), 0, token, worker},
-                            {std::string(r[i][0].text()), record(r[i][1])},
-                            {}};
+        claimed_run claimed{
+            {std::string(r[i][0].text()), 0, token, worker}, {std::string(r[i][0].text()), record(r[i][1])}, {}};
         claimed.ticket.epoch = claimed.run.epoch();
         claimed.time_left =
             limits_.run_deadline - std::chrono::milliseconds(c.now - claimed.run.fields.number("claimed"));
@@ -147,8 +145,7 @@ asio::awaitable<std::vector<lost_run>> run_queue::beat(unsigned partition, std::
     co_return lost_of(co_await f_.call("beat", partition, std::move(args)));
 }
 
-asio::awaitable<std::vector<lost_run>> run_queue::check(unsigned partition,
-                                                        const std::vector<claim_ticket>& held) {
+asio::awaitable<std::vector<lost_run>> run_queue::check(unsigned partition, const std::vector<claim_ticket>& held) {
     words args;
     for (const auto& t : held)
         add(args, t.run, std::to_string(t.epoch));
@@ -164,9 +161,8 @@ asio::awaitable<write_outcome> run_queue::step(const claim_ticket& t, std::strin
 }
 
 asio::awaitable<write_outcome> run_queue::finish(const claim_ticket& t, run_status status, std::string verdict,
-                                                 std::string quality, std::string error,
-                                                 std::string failed_step, std::string message,
-                                                 const std::vector<step_change>& changes) {
+                                                 std::string quality, std::string error, std::string failed_step,
+                                                 std::string message, const std::vector<step_change>& changes) {
     auto args = holder(t);
     add(args, std::string(name_of(status)), std::move(verdict), std::move(quality), std::move(error),
         ms(limits_.retention), std::move(failed_step), std::move(message));
@@ -197,15 +193,14 @@ asio::awaitable<void> run_queue::leave(unsigned partition, std::string worker) {
 
 asio::awaitable<void> run_queue::sweep(unsigned partition, std::string actor, std::string tools) {
     co_await f_.call("sweep", partition,
-                     list(std::move(actor), sweep_most, std::to_string(limits_.poison_after),
-                          ms(limits_.retention), ms(limits_.queue_ttl), std::move(tools),
-                          std::string(keys::again_stream), std::string(keys::default_stream)));
+                     list(std::move(actor), sweep_most, std::to_string(limits_.poison_after), ms(limits_.retention),
+                          ms(limits_.queue_ttl), std::move(tools), std::string(keys::again_stream),
+                          std::string(keys::default_stream)));
 }
 
 asio::awaitable<void> run_queue::pin(unsigned partition, std::string org, std::vector<std::string> blobs,
                                      std::chrono::milliseconds hold) {
-    co_await f_.call("pin", partition,
-                     list(std::move(org), ms(hold), fmt::format("{}", fmt::join(blobs, " "))));
+    co_await f_.call("pin", partition, list(std::move(org), ms(hold), fmt::format("{}", fmt::join(blobs, " "))));
 }
 
 asio::awaitable<bool> run_queue::drop_if_due(unsigned partition, std::string org, std::string blob) {

@@ -36,8 +36,7 @@ struct new_run {
 };
 
 struct accepted_run {
-    bool replayed =
-        false; // accepted before: by this very call, or (by_key) by another with its idempotency key
+    bool replayed = false; // accepted before: by this very call, or (by_key) by another with its idempotency key
     bool by_key = false;
     std::string run; // the run accepted then; the rest is empty
     unix_ms now = 0, kept_until = 0, oldest_queued = 0;
@@ -101,14 +100,12 @@ class run_queue {
                                                std::size_t most, bool repeated);
     boost::asio::awaitable<std::vector<lost_run>> beat(unsigned partition, std::string worker,
                                                        const std::vector<claim_ticket>& held);
-    boost::asio::awaitable<std::vector<lost_run>> check(unsigned partition,
-                                                        const std::vector<claim_ticket>& held);
+    boost::asio::awaitable<std::vector<lost_run>> check(unsigned partition, const std::vector<claim_ticket>& held);
     boost::asio::awaitable<write_outcome> step(const claim_ticket& t, std::string plan, std::string current,
                                                const std::vector<step_change>& changes);
     boost::asio::awaitable<write_outcome> finish(const claim_ticket& t, run_status status, std::string verdict,
-                                                 std::string quality, std::string error,
-                                                 std::string failed_step, std::string message,
-                                                 const std::vector<step_change>& changes);
+                                                 std::string quality, std::string error, std::string failed_step,
+                                                 std::string message, const std::vector<step_change>& changes);
     boost::asio::awaitable<write_outcome> release(const claim_ticket& t, std::chrono::milliseconds delay,
                                                   std::string cause, const std::vector<step_change>& changes);
     boost::asio::awaitable<write_outcome> block(const claim_ticket& t, std::string tool,

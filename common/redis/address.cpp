@@ -10,8 +10,7 @@ int number(std::string_view s, int most, const char* what) {
     int n = -1;
     const auto [end, bad] = std::from_chars(s.data(), s.data() + s.size(), n);
     if (bad != std::errc() || end != s.data() + s.size() || n < 0 || n > most)
-        throw std::invalid_argument(std::string("the Redis URL's ") + what + " must be 0 to " +
-                                    std::to_string(most));
+        throw std::invalid_argument(std::string("the Redis URL's ") + what + " must be 0 to " + std::to_string(most));
     return n;
 }
 
@@ -45,8 +44,7 @@ address parse_address(std::string_view url) {
         return a;
     }
     if (url.starts_with("rediss://"))
-        throw std::invalid_argument(
-            "rediss:// (TLS) is not supported; put a TLS proxy such as stunnel in between");
+        throw std::invalid_argument("rediss:// (TLS) is not supported; put a TLS proxy such as stunnel in between");
     if (!url.starts_with("redis://"))
         throw std::invalid_argument("a Redis URL begins with redis:// or unix://");
     url.remove_prefix(8);

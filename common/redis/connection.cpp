@@ -19,8 +19,8 @@ connection::~connection() {
 asio::awaitable<reply> connection::call(command c) {
     // The initiation is a plain function object, not a coroutine: nothing of it outlives the statement.
     co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr, reply)>(
-        [](auto handler, link& l, const command& cmd) { l.submit(cmd, std::move(handler)); },
-        asio::use_awaitable, std::ref(*link_), std::move(c));
+        [](auto handler, link& l, const command& cmd) { l.submit(cmd, std::move(handler)); }, asio::use_awaitable,
+        std::ref(*link_), std::move(c));
 }
 
 void connection::close() {

@@ -28,8 +28,7 @@ struct options {
 };
 
 // Redis could not be reached, did not answer in time, or answered that it cannot serve now (LOADING, READONLY,
-// MASTERDOWN, OOM, MISCONF, BUSY, CLUSTERDOWN, NOREPLICAS). `sent` says whether the call may have been carried
-// out.
+// MASTERDOWN, OOM, MISCONF, BUSY, CLUSTERDOWN, NOREPLICAS). `sent` says whether the call may have been carried out.
 class unavailable : public outage {
   public:
     unavailable(const std::string& what, bool sent) : outage(errc::redis_unavailable, what), sent_(sent) {}

@@ -1,6 +1,5 @@
-// The inside of a connection (connection.hpp): the socket, what is in flight on it, and how it is made anew.
-// Lives until its last completion handler has run; `turn_` tells handlers of an earlier socket that they are
-// late.
+// The inside of a connection (connection.hpp): the socket, what is in flight on it, and how it is made anew. Lives
+// until its last completion handler has run; `turn_` tells handlers of an earlier socket that they are late.
 #pragma once
 #include "common/redis/connection.hpp"
 

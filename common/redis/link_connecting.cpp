@@ -48,17 +48,17 @@ void connection::link::open() {
         connect_to(asio::local::stream_protocol::endpoint(options_.where.path));
         return;
     }
-    resolver_.async_resolve(options_.where.host, options_.where.port,
-                            [self = shared_from_this(), turn = turn_](error_code ec, auto found) {
-                                if (turn != self->turn_ || self->closed_)
-                                    return;
-                                if (ec)
-                                    self->fail("cannot resolve the host of Redis: " + ec.message());
-                                else // the host's next address at each try
-                                    self->connect_to(std::next(found.begin(), static_cast<std::ptrdiff_t>(
-                                                                                  self->turn_ % found.size()))
-                                                         ->endpoint());
-                            });
+    resolver_.async_resolve(
+        options_.where.host, options_.where.port,
+        [self = shared_from_this(), turn = turn_](error_code ec, auto found) {
+            if (turn != self->turn_ || self->closed_)
+                return;
+            if (ec)
+                self->fail("cannot resolve the host of Redis: " + ec.message());
+            else // the host's next address at each try
+                self->connect_to(
+                    std::next(found.begin(), static_cast<std::ptrdiff_t>(self->turn_ % found.size()))->endpoint());
+        });
 }
 
 // AUTH, SELECT and SETNAME come before anything else on every new connection.
@@ -128,8 +128,7 @@ void connection::link::fail(const std::string& why) {
         return;
     }
     if (was_ready || !failed_before_)
-        log::warn("redis_lost",
-                  {{"redis", options_.where.shown()}, {"connection", options_.name}, {"why", why}});
+        log::warn("redis_lost", {{"redis", options_.where.shown()}, {"connection", options_.name}, {"why", why}});
     failed_before_ = true;
     ++reconnects_;
     reconnect_later();

@@ -24,8 +24,7 @@ std::int64_t reply_view::number() const {
     std::int64_t n = 0;
     const auto [end, bad] = std::from_chars(s.data(), s.data() + s.size(), n);
     if (bad != std::errc() || end != s.data() + s.size())
-        throw unexpected_reply("Redis answered \"" + std::string(s.substr(0, 100)) +
-                               "\" where a number was due");
+        throw unexpected_reply("Redis answered \"" + std::string(s.substr(0, 100)) + "\" where a number was due");
     return n;
 }
 

@@ -17,8 +17,7 @@ class command {
   public:
     explicit command(std::span<const std::string_view> args);
     explicit command(std::span<const std::string> args);
-    // command::of("HGET", key, field). No braces: gcc 12 cannot keep an initializer list in a coroutine's
-    // frame.
+    // command::of("HGET", key, field). No braces: gcc 12 cannot keep an initializer list in a coroutine's frame.
     template <class... Text>
     static command of(const Text&... args) {
         const std::array<std::string_view, sizeof...(args)> views{std::string_view(args)...};

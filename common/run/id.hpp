@@ -1,7 +1,9 @@
-// Ids of runs and projects: `run_` or `prj_`, two characters for the partition, 26 for a ULID. Whoever holds an
-// id can find the partition; ids of one millisecond sort by chance, of different ones by time. Pure: randomness
-// is passed in.
+// Ids of runs and projects: `run_` or `prj_`, two characters for the partition, 26 for a ULID. Whoever holds an id
+// can find the partition; ids of one millisecond sort by chance, of different ones by time. Pure: randomness is
+// passed in.
 #pragma once
+#include "common/crypto/base32.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,8 +11,6 @@
 
 namespace reprise {
 
-// Crockford's base 32 in lower case: no i, l, o, u.
-inline constexpr std::string_view base32_alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
 inline constexpr unsigned max_partitions = 1024;
 
 enum class id_kind { run, project };

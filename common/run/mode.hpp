@@ -7,8 +7,7 @@
 namespace reprise {
 
 inline constexpr std::array<std::string_view, 7> run_modes{
-    "flagship",  "stainless_compatible", "custom",          "openapi",
-    "stainless", "stainless_migration",  "reference-sample"};
+    "flagship", "stainless_compatible", "custom", "openapi", "stainless", "stainless_migration", "reference-sample"};
 
 // What a new write stores for a mode that a caller names: older names go on as their successors.
 constexpr std::optional<std::string_view> stored_mode(std::string_view asked) {

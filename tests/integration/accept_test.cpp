@@ -112,8 +112,7 @@ TEST_F(Accept, TheQuotaIsOfTheMonth) {
     const auto month = ask("HGET", key("org:acme"), "month").number();
     const auto now =
         std::chrono::year_month_day{std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now())};
-    EXPECT_EQ(month,
-              static_cast<int>(now.year()) * 12 + static_cast<int>(static_cast<unsigned>(now.month())) - 1);
+    EXPECT_EQ(month, static_cast<int>(now.year()) * 12 + static_cast<int>(static_cast<unsigned>(now.month())) - 1);
     ask("HSET", key("org:acme"), "month", std::to_string(month - 1));
     const auto a = accept(a_start());
     ASSERT_TRUE(a);

@@ -113,8 +113,7 @@ class QueueTest : public ::testing::Test {
         return test::run_async(io_, queue_->step(t, "{}", "now", changes));
     }
     result<void> cancel(const std::string& run, std::string token = "c", std::string org_name = "acme") {
-        return test::run_async(io_,
-                               queue_->cancel(0, run, std::move(org_name), std::move(token), "user:test", ""));
+        return test::run_async(io_, queue_->cancel(0, run, std::move(org_name), std::move(token), "user:test", ""));
     }
     void sweep(std::string tools = "") { test::run_async(io_, queue_->sweep(0, "test", std::move(tools))); }
 

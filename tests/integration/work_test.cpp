@@ -209,8 +209,8 @@ TEST_F(Work, AnEndedRunExpiresAfterItsRetentionAndIsForgottenAfterNinetyDays) {
 
 TEST_F(Work, ADeadRunIsListedWithItsReason) {
     const auto t = running();
-    test::run_async(
-        io_, queue_->finish(t, run_status::failed, "failed", "", "step_failed", "lint", "exit 3: why", {}));
+    test::run_async(io_,
+                    queue_->finish(t, run_status::failed, "failed", "", "step_failed", "lint", "exit 3: why", {}));
     const auto dead = ask("XRANGE", key("dead"), "-", "+");
     ASSERT_EQ(dead.size(), 1u);
     std::string all;

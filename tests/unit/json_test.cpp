@@ -32,10 +32,9 @@ TEST(TextFields, AnEmptyBodyIsAnEmptyObject) {
 }
 
 TEST(TextFields, WhatIsNotAnObjectOfStringsIsRefused) {
-    for (const auto* body :
-         {"[]", "null", "1", "\"x\"", "{\"reason\":5}", "{\"reason\":null}", "{\"reason\":{}}",
-          "{\"reason\":[]}", "{\"reason\":true}", "{", "{}{}", "{'reason':1}", "{\"reason\":\"a\",}",
-          "{\"reason\":01}", "{\"reason\":NaN}", "// x\n{}"})
+    for (const auto* body : {"[]", "null", "1", "\"x\"", "{\"reason\":5}", "{\"reason\":null}", "{\"reason\":{}}",
+                             "{\"reason\":[]}", "{\"reason\":true}", "{", "{}{}", "{'reason':1}",
+                             "{\"reason\":\"a\",}", "{\"reason\":01}", "{\"reason\":NaN}", "// x\n{}"})
         EXPECT_EQ(refusal(body), errc::invalid_body) << body;
 }
 
@@ -58,8 +57,7 @@ TEST(TextFields, OnlyValidUtf8IsRead) {
 
 TEST(Utf8, IsStrict) {
     EXPECT_TRUE(is_utf8("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
-    for (const std::string_view bad :
-         {"\x80", "\xc3", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff"})
+    for (const std::string_view bad : {"\x80", "\xc3", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff"})
         EXPECT_FALSE(is_utf8(bad));
     EXPECT_EQ(as_utf8("a\xff"
                       "b"),

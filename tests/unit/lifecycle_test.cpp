@@ -8,8 +8,7 @@ namespace reprise {
 namespace {
 
 TEST(Lifecycle, StatusesAreTheContractsAndNoOthers) {
-    for (const auto* name :
-         {"queued", "running", "blocked", "complete", "ready", "failed", "expired", "canceled"})
+    for (const auto* name : {"queued", "running", "blocked", "complete", "ready", "failed", "expired", "canceled"})
         EXPECT_TRUE(status_of(name)) << name;
     EXPECT_EQ(run_status_names.size(), 8u);
     EXPECT_FALSE(status_of("done"));

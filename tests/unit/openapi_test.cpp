@@ -122,8 +122,7 @@ TEST(CheckOpenapi, OtherDocumentsAreRefused) {
 TEST(CheckOpenapi, OnlyReferencesWithinTheDocumentAreFollowed) {
     for (const std::string_view target :
          {"http://169.254.169.254/", "file:///etc/passwd", "../other.yaml", "other.yaml#/a", ""})
-        EXPECT_EQ(check(std::string(sound) + "x: [{$ref: '" + std::string(target) + "'}]\n"),
-                  errc::spec_remote_ref)
+        EXPECT_EQ(check(std::string(sound) + "x: [{$ref: '" + std::string(target) + "'}]\n"), errc::spec_remote_ref)
             << target;
     // Hidden behind aliases of keys and values.
     EXPECT_EQ(check(std::string(sound) + "k: &k $ref\nv: &v http://x/\ny: {*k : *v}\n"), errc::spec_remote_ref);

@@ -93,8 +93,7 @@ TEST_F(Collect, LinksAreNeverTaken) {
 TEST_F(Collect, MissingAndEmptyOutputIsSaid) {
     write("empty", "");
     for (const auto* path : {"nothing", "empty"})
-        EXPECT_EQ(collect({{"k", path, "x", false}}, directory_, scratch_).error().code,
-                  errc::step_output_missing);
+        EXPECT_EQ(collect({{"k", path, "x", false}}, directory_, scratch_).error().code, errc::step_output_missing);
 }
 
 } // namespace

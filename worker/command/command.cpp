@@ -131,8 +131,8 @@ asio::awaitable<void> command::read_output() {
     std::array<char, 16 << 10> piece;
     for (;;) {
         error_code ec;
-        const auto n = co_await output_.async_read_some(asio::buffer(piece),
-                                                        asio::redirect_error(asio::use_awaitable, ec));
+        const auto n =
+            co_await output_.async_read_some(asio::buffer(piece), asio::redirect_error(asio::use_awaitable, ec));
         if (ec)
             co_return;
         said_ += n;
@@ -152,8 +152,8 @@ asio::awaitable<void> command::read_word() {
     std::array<char, 64> piece;
     for (;;) {
         error_code ec;
-        const auto n = co_await control_.async_read_some(asio::buffer(piece),
-                                                         asio::redirect_error(asio::use_awaitable, ec));
+        const auto n =
+            co_await control_.async_read_some(asio::buffer(piece), asio::redirect_error(asio::use_awaitable, ec));
         if (ec)
             break;
         word_.append(piece.data(), n);

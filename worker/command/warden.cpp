@@ -125,10 +125,7 @@ void limit(int what, rlim_t most) {
 class warden {
   public:
     warden(pid_t command, std::int64_t timeout_ms, std::int64_t lease_end, std::int64_t memory_mib)
-        : command_(command),
-          time_up_(boottime_ms() + timeout_ms),
-          lease_end_(lease_end),
-          memory_mib_(memory_mib) {}
+        : command_(command), time_up_(boottime_ms() + timeout_ms), lease_end_(lease_end), memory_mib_(memory_mib) {}
 
     std::string watch() {
         for (;;) {
@@ -207,8 +204,7 @@ int warden_main(int argc, char** argv) {
     ::sigaction(SIGCHLD, &on_sigchld, nullptr);
     sigset_t held_back;
     sigemptyset(&held_back);
-    for (const int signal :
-         {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) // only the worker's word and the clock end a command
+    for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) // only the worker's word and the clock end a command
         sigaddset(&held_back, signal);
     ::sigprocmask(SIG_BLOCK, &held_back, nullptr);
 

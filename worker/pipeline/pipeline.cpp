@@ -18,8 +18,7 @@ extern const std::string_view default_pipelines;
 namespace reprise::worker {
 namespace {
 
-constexpr std::array<std::string_view, 5> builtins{"", "verify_inputs", "validate_spec", "quality_gate",
-                                                   "noop"};
+constexpr std::array<std::string_view, 5> builtins{"", "verify_inputs", "validate_spec", "quality_gate", "noop"};
 constexpr std::size_t most_steps = 40;
 
 [[noreturn]] void wrong(const std::string& where, const std::string& what) {
@@ -60,11 +59,11 @@ artifact_rule read_artifact(const json::value& v, const std::string& where) {
     return a;
 }
 
-step_rule read_step(const json::value& v, const std::string& where,
-                    const std::map<std::string, std::string>& tools, const std::string& toolchain) {
+step_rule read_step(const json::value& v, const std::string& where, const std::map<std::string, std::string>& tools,
+                    const std::string& toolchain) {
     only_known(v, where,
-               {"name", "builtin", "tool", "argv", "okExitCodes", "stdout", "timeoutSeconds", "memoryMiB",
-                "attempts", "required", "artifacts"});
+               {"name", "builtin", "tool", "argv", "okExitCodes", "stdout", "timeoutSeconds", "memoryMiB", "attempts",
+                "required", "artifacts"});
     step_rule s;
     s.name = json::text_at(v, "name");
     s.builtin = json::text_at(v, "builtin");
@@ -105,15 +104,14 @@ step_rule read_step(const json::value& v, const std::string& where,
     return s;
 }
 
-pipeline read_pipeline(const json::value& v, const std::string& mode,
-                       const std::map<std::string, std::string>& tools, const std::string& toolchain) {
+pipeline read_pipeline(const json::value& v, const std::string& mode, const std::map<std::string, std::string>& tools,
+                       const std::string& toolchain) {
     if (!v.IsArray() || v.Empty() || v.Size() > most_steps)
         wrong(mode, "must be a list of 1 to 40 steps");
     pipeline p;
     std::set<std::string> names;
     for (const auto& s : v.GetArray()) {
-        p.steps.push_back(
-            read_step(s, mode + ", step " + std::to_string(p.steps.size() + 1), tools, toolchain));
+        p.steps.push_back(read_step(s, mode + ", step " + std::to_string(p.steps.size() + 1), tools, toolchain));
         if (!names.insert(p.steps.back().name).second)
             wrong(mode, "has two steps named " + p.steps.back().name);
     }

@@ -1,5 +1,4 @@
-// Pipelines: for each mode a list of steps, from a JSON file (default_pipelines.json shows all there is to
-// say).
+// Pipelines: for each mode a list of steps, from a JSON file (default_pipelines.json shows all there is to say).
 #pragma once
 #include "common/error.hpp"
 

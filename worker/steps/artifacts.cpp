@@ -56,8 +56,7 @@ std::vector<fs::path> regular_files(const fs::path& root) {
 
 void check(archive* a, int status) {
     if (status < ARCHIVE_WARN)
-        throw outage(errc::storage_unavailable,
-                     std::string("cannot write an archive: ") + archive_error_string(a));
+        throw outage(errc::storage_unavailable, std::string("cannot write an archive: ") + archive_error_string(a));
 }
 
 void write_archive(const fs::path& root, const fs::path& target) {
@@ -70,8 +69,7 @@ void write_archive(const fs::path& root, const fs::path& target) {
     check(a.get(), archive_write_open_filename(a.get(), target.c_str()));
     for (const auto& file : regular_files(root)) {
         const auto from = open_file(file);
-        const std::unique_ptr<archive_entry, void (*)(archive_entry*)> e(archive_entry_new(),
-                                                                         archive_entry_free);
+        const std::unique_ptr<archive_entry, void (*)(archive_entry*)> e(archive_entry_new(), archive_entry_free);
         const auto name = (root.filename() / fs::relative(file, root)).generic_string();
         archive_entry_set_pathname(e.get(), name.c_str());
         archive_entry_set_size(e.get(), static_cast<la_int64_t>(from.size()));
@@ -135,8 +133,7 @@ result<std::vector<produced_file>> collect(const std::vector<artifact_rule>& rul
     } catch (const outage&) {
         throw;
     } catch (const std::exception& e) { // a directory that we may not read, a file that vanished
-        return failure{errc::step_output_missing,
-                       std::string("cannot read what the command left: ") + e.what()};
+        return failure{errc::step_output_missing, std::string("cannot read what the command left: ") + e.what()};
     }
     return out;
 }

@@ -42,8 +42,7 @@ step_result perform(step_context& c) {
     if (c.rule.argv.empty())
         co_return first;
     if (!is_here(c)) {
-        auto missing =
-            failed(errc::tool_missing, "the tool " + c.rule.tool + " is not installed on this worker");
+        auto missing = failed(errc::tool_missing, "the tool " + c.rule.tool + " is not installed on this worker");
         missing.what = step_outcome::kind::blocked;
         co_return missing;
     }

@@ -19,12 +19,7 @@ step_result quality_gate(step_context& c) {
 
     const auto errors = json::number_at(*totals, "errors"), warnings = json::number_at(*totals, "warnings");
     json::writer w;
-    w.begin_object()
-        .key("lint")
-        .begin_object()
-        .member("errors", errors)
-        .member("warnings", warnings)
-        .end_object();
+    w.begin_object().key("lint").begin_object().member("errors", errors).member("warnings", warnings).end_object();
     w.end_object();
     step_outcome o;
     o.quality = w.take();

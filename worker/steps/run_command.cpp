@@ -24,8 +24,7 @@ command_order order_for(const step_context& c, const fs::path& directory, const 
         o.argv.push_back(std::move(word));
     }
     const auto home = c.space.make_directory(c.rule.name + "-home");
-    // Nothing of the worker's own environment: it holds secrets, and settings that generators must not react
-    // to.
+    // Nothing of the worker's own environment: it holds secrets, and settings that generators must not react to.
     o.environment = {"PATH=" + c.path, "HOME=" + home.string(), "TMPDIR=" + home.string(), "LANG=C.UTF-8",
                      "NO_COLOR=1",     "REDOCLY_TELEMETRY=off"};
     o.directory = directory;
@@ -53,8 +52,7 @@ step_outcome judge(const step_rule& rule, const command_result& r) {
         if (std::ranges::find(rule.ok_exit_codes, r.number) != rule.ok_exit_codes.end())
             return {};
         if (r.number == temp_fail)
-            return ended(kind::temporary, errc::step_temporary,
-                         "the command asked to be tried again (exit 75)");
+            return ended(kind::temporary, errc::step_temporary, "the command asked to be tried again (exit 75)");
         return ended(kind::failed, errc::step_failed, "the command exited with " + std::to_string(r.number));
     case end::signaled:
         return ended(kind::temporary, errc::step_killed,
@@ -82,8 +80,7 @@ std::string last_line(const std::string& output) {
         return {};
     const auto begin = output.rfind('\n', end);
     return output
-        .substr(begin == std::string::npos ? 0 : begin + 1,
-                end - (begin == std::string::npos ? 0 : begin + 1) + 1)
+        .substr(begin == std::string::npos ? 0 : begin + 1, end - (begin == std::string::npos ? 0 : begin + 1) + 1)
         .substr(0, 500);
 }
 

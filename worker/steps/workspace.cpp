@@ -11,8 +11,8 @@ namespace reprise::worker {
 namespace asio = boost::asio;
 namespace fs = std::filesystem;
 
-workspace::workspace(const fs::path& parent, const claim_ticket& ticket, const run_record& run,
-                     blob_store& blobs, asio::thread_pool& pool)
+workspace::workspace(const fs::path& parent, const claim_ticket& ticket, const run_record& run, blob_store& blobs,
+                     asio::thread_pool& pool)
     : root_(parent / ("reprise-" + ticket.run + "-" + std::to_string(ticket.epoch) + "-" + random_base32(6))),
       org_(run.org()),
       blobs_(blobs),
@@ -27,15 +27,19 @@ workspace::workspace(const fs::path& parent, const claim_ticket& ticket, const r
 }
 
 workspace::~workspace() {
+    remove_tree(root_);
+}
+
+void remove_tree(const fs::path& root) {
     // A command may have taken write permission from its own directories.
     std::error_code ec;
-    for (auto it = fs::recursive_directory_iterator(root_, fs::directory_options::skip_permission_denied, ec);
+    for (auto it = fs::recursive_directory_iterator(root, fs::directory_options::skip_permission_denied, ec);
          !ec && it != fs::recursive_directory_iterator(); it.increment(ec))
         if (it->is_directory(ec) && !it->is_symlink(ec))
             fs::permissions(it->path(), fs::perms::owner_all, ec);
-    fs::remove_all(root_, ec);
+    fs::remove_all(root, ec);
     if (ec)
-        log::warn("workspace_left", {{"directory", root_.string()}, {"why", ec.message()}});
+        log::warn("directory_left", {{"directory", root.string()}, {"why", ec.message()}});
 }
 
 void workspace::add_artifacts(std::string_view json_array) {

@@ -1,6 +1,5 @@
 // The private directory of one run on one worker: inputs and earlier artifacts, fetched from the blob store and
-// checked against their digests, and a directory for each step. Everything goes when the run leaves this
-// worker.
+// checked against their digests, and a directory for each step. Everything goes when the run leaves this worker.
 #pragma once
 #include "common/blob/blob_store.hpp"
 #include "common/queue/records.hpp"
@@ -20,12 +19,15 @@ struct blob_reference {
     std::int64_t bytes = 0;
 };
 
+// With whatever permissions a command has left in it. Logs what it cannot remove.
+void remove_tree(const std::filesystem::path& root);
+
 class workspace {
   public:
     // Throws std::filesystem::filesystem_error if the directory cannot be made.
     workspace(const std::filesystem::path& parent, const claim_ticket& ticket, const run_record& run,
               blob_store& blobs, boost::asio::thread_pool& pool);
-    ~workspace();
+    ~workspace(); // removes the directory: blocking, so the last owner lets it go on a pool
     workspace(const workspace&) = delete;
     workspace& operator=(const workspace&) = delete;
 

@@ -9,6 +9,7 @@
 #include "common/crypto/digest.hpp"
 #include "common/log.hpp"
 #include "common/queue/keys.hpp"
+#include "worker/bell.hpp"
 #include "worker/command/command.hpp"
 #include "worker/lease_book.hpp"
 #include "worker/process_run.hpp"
@@ -35,19 +36,12 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr int configuration_error = 78; // EX_CONFIG
-constexpr auto longest_wait_for_bell = milliseconds(1000);
 constexpr auto check_every = milliseconds(1000);
 constexpr auto after_failure = milliseconds(500);
 constexpr std::size_t most_claimed_at_once = 64;
 
 pipelines load_pipelines(const worker_settings& s) {
     return s.pipelines.empty() ? pipelines::built_in(s.toolchain) : pipelines::from_file(s.pipelines, s.toolchain);
-}
-
-redis::options for_bell(redis::options o) {
-    o.name += "-bell";
-    o.reply_timeout += longest_wait_for_bell;
-    return o;
 }
 
 class worker {
@@ -58,7 +52,7 @@ class worker {
           plans_(load_pipelines(s)),
           scratch_(s.work_dir, id_),
           redis_(io_.get_executor(), s.common.redis_options("reprise-" + id_)),
-          bell_(io_.get_executor(), for_bell(s.common.redis_options("reprise-" + id_))),
+          bell_(io_.get_executor(), s.common.redis_options("reprise-" + id_)),
           functions_(redis_, s.common.partitions),
           queue_(functions_, s.common.limits()),
           blobs_(s.common.blob_root(), pool_),
@@ -152,8 +146,8 @@ class worker {
                 token = random_base32(26);
             if (failed)
                 co_await sleep(after_failure);
-            else if (got.runs.empty() && !got.looked_at_tickets)
-                co_await wait_for_bell(partition);
+            else if (got.runs.empty() && !got.looked_at_tickets && !co_await bell_.wait(partition))
+                co_await sleep(after_failure);
         }
         // A claim whose reply was lost may have taken runs: they are handed back by the sweep when their lease ends.
     }
@@ -176,24 +170,6 @@ class worker {
                                {{"run", id}, {"why", e.what()}}); // its lease ends, and it is taken up again
                 }
             });
-    }
-
-    // Wakes one idle worker per ticket; reading the bell takes nothing, so a lost ring costs a second and no run.
-    asio::awaitable<void> wait_for_bell(unsigned partition) {
-        bool failed = false;
-        try {
-            co_await bell_.call(redis::command::of("XREADGROUP", "GROUP", keys::bell_group, "any", "COUNT", "1000",
-                                                   "BLOCK", std::to_string(longest_wait_for_bell.count()), "NOACK",
-                                                   "STREAMS", keys::queue(partition, keys::again_stream),
-                                                   keys::queue(partition, keys::default_stream), ">", ">"));
-        } catch (const outage& e) {
-            failed = true;
-        } catch (const redis::refused& e) {
-            log::warn("bell_refused", {{"why", e.what()}}); // no group after a FLUSHALL: the next claim makes it
-            failed = true;
-        }
-        if (failed)
-            co_await sleep(after_failure);
     }
 
     // --- 2. beat, 3. check, 4. sweep ---
@@ -337,7 +313,8 @@ class worker {
     asio::thread_pool pool_{2}; // disk, digests, documents
     lease_book held_;           // before io_: what is left in io_ refers to it
     asio::io_context io_{1};
-    redis::connection redis_, bell_;
+    redis::connection redis_;
+    bell bell_;
     functions functions_;
     run_queue queue_;
     blob_store blobs_;

@@ -2,6 +2,7 @@
 
 #include "api/http/framing.hpp"
 #include "api/http/message.hpp"
+#include "api/http/write_response.hpp"
 #include "api/routes.hpp"
 #include "common/async/on_pool.hpp"
 #include "common/crypto/digest.hpp"
@@ -28,13 +29,12 @@ namespace {
 
 constexpr auto header_deadline = std::chrono::seconds(15); // idle time of a kept-alive connection included
 constexpr auto body_deadline = std::chrono::seconds(30);
-constexpr auto write_deadline = std::chrono::seconds(30); // for each 256 KiB of a download
 constexpr auto linger_deadline = std::chrono::seconds(10);
 constexpr std::size_t most_lingered = 64 << 20;
 constexpr std::size_t header_limit = 16 << 10;
 constexpr std::size_t most_fields = 64;
+constexpr std::size_t read_ahead = 256 << 10;
 constexpr std::size_t large_body = 64 << 10;
-constexpr std::size_t download_piece = 256 << 10;
 constexpr std::size_t most_requests = 100'000; // on one connection
 constexpr auto token = asio::use_awaitable;
 
@@ -53,8 +53,6 @@ failure failure_of(error_code ec) {
         return {errc::headers_too_large, ""};
     if (ec == http::error::body_limit)
         return {errc::body_too_large, ""};
-    if (ec == beast::error::timeout)
-        return {errc::request_timeout, ""};
     if (ec == http::error::bad_method)
         return {errc::not_implemented, "the method is not known"};
     return {errc::bad_request, ec.message()};
@@ -81,7 +79,7 @@ class session {
         : stream_(std::move(socket)), services_(s), member_(group, stream_.socket()) {}
 
     asio::awaitable<void> run() {
-        buffer_.max_size(header_limit + download_piece);
+        buffer_.max_size(header_limit + read_ahead);
         for (std::size_t n = 0; n < most_requests && member_.wait_for_request(); ++n)
             if (!co_await serve_one())
                 break;
@@ -109,8 +107,8 @@ class session {
         req.id = random_base32(16);
         outcome o;
         if (ec) {
-            if (ec == beast::error::timeout && !p.got_some())
-                co_return false; // idle, not slow
+            if (ec == beast::error::timeout)
+                co_return false; // idle or too slow: Beast has closed the socket, and nothing more can be said
             o = refuse(failure_of(ec), p.get(), true);
         } else {
             co_await receive(p, req, o);
@@ -181,7 +179,7 @@ class session {
                 co_return refuse({errc::unauthorized, ""}, header); // 401
             req.who = std::move(*who);
         }
-        if (auto f = co_await read_body(p, r)) // 413, 415, 400, 408
+        if (auto f = co_await read_body(p, r)) // 413, 415, 400
             co_return refuse(*f, req.fields, true);
         if (r.body_limit > 0)
             if (auto f = co_await read_members(p, r, req)) // 400
@@ -252,59 +250,10 @@ class session {
         co_return std::nullopt;
     }
 
-    template <class Body>
-    void dress(http::response<Body>& out, const request& req, const response& r, bool keep) {
-        out.version(11);
-        out.result(r.status);
-        out.set(http::field::server, "reprise");
-        out.set("X-Request-Id", req.id);
-        out.set("X-Content-Type-Options", "nosniff");
-        if (r.status != 304)
-            out.set(http::field::content_type, r.content_type);
-        for (const auto& [name, value] : r.headers)
-            out.insert(name, value);
-        out.keep_alive(keep);
-    }
-
     asio::awaitable<void> write(const request& req, response r, const parser& p, bool keep) {
         const bool head = p.is_header_done() && p.get().method() == http::verb::head;
-        stream_.expires_after(write_deadline);
-        error_code ec;
-        if (r.blob) {
-            co_await write_blob(req, r, head, keep, ec);
-        } else {
-            http::response<http::string_body> out;
-            dress(out, req, r, keep);
-            const auto size = r.body.size();
-            if (!head)
-                out.body() = std::move(r.body);
-            if (r.status != 304)
-                out.content_length(size);
-            http::response_serializer<http::string_body> serializer(out);
-            co_await http::async_write(stream_, serializer, asio::redirect_error(token, ec));
-        }
-        if (ec)
-            throw boost::system::system_error(ec);
-    }
-
-    asio::awaitable<void> write_blob(const request& req, response& r, bool head, bool keep, error_code& ec) {
-        http::response<http::buffer_body> out;
-        dress(out, req, r, keep);
-        out.content_length(r.blob->size);
-        out.body().data = nullptr;
-        out.body().more = !head && r.blob->size > 0;
-        http::response_serializer<http::buffer_body> serializer(out);
-        co_await http::async_write_header(stream_, serializer, asio::redirect_error(token, ec));
-        std::string piece;
-        for (std::uint64_t sent = 0; !ec && !head && sent < r.blob->size; sent += piece.size()) {
-            const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(download_piece, r.blob->size - sent));
-            auto read = [&blob = r.blob->blob, at = r.blob->offset + sent, most] { return blob.read(at, most); };
-            piece = co_await on_pool(services_.disk, std::move(read));
-            if (piece.empty())
-                throw outage(errc::storage_unavailable, "a blob is shorter than it was");
-            stream_.expires_after(write_deadline);
-            co_await asio::async_write(stream_, asio::buffer(piece), asio::redirect_error(token, ec));
-        }
+        const response_manner manner{req.id, head, keep};
+        co_await write_response(stream_, std::move(r), manner, services_.disk);
     }
 
     beast::tcp_stream stream_;
@@ -315,34 +264,6 @@ class session {
 };
 
 } // namespace
-
-session_group::membership::membership(session_group& g, socket& s) : group_(g), socket_(s), next_(g.first_) {
-    if (next_)
-        next_->previous_ = this;
-    g.first_ = this;
-    ++g.size_;
-}
-
-session_group::membership::~membership() {
-    (previous_ ? previous_->next_ : group_.first_) = next_;
-    if (next_)
-        next_->previous_ = previous_;
-    --group_.size_;
-}
-
-bool session_group::membership::wait_for_request() {
-    idle_ = true;
-    return !group_.stopping_;
-}
-
-void session_group::stop() {
-    stopping_ = true;
-    for (auto* m = first_; m; m = m->next_)
-        if (m->idle_) {
-            error_code ignored;
-            m->socket_.cancel(ignored);
-        }
-}
 
 asio::awaitable<void> run_session(asio::ip::tcp::socket socket, services& s, session_group& group) {
     session one(std::move(socket), s, group);

@@ -1,46 +1,13 @@
 // One connection: reads requests within limits and deadlines, leads them through access control to their
 // handler, writes the answers, one at a time. Knows HTTP, not runs.
 #pragma once
+#include "api/http/session_group.hpp"
 #include "api/services.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
-#include <cstddef>
-
 namespace reprise::api {
-
-// The sessions of one thread. When `stopping`, each ends after the request it has in hand; idle ones are closed.
-class session_group {
-  public:
-    using socket = boost::asio::ip::tcp::socket;
-    class membership {
-      public:
-        membership(session_group& g, socket& s);
-        ~membership();
-        membership(const membership&) = delete;
-        membership& operator=(const membership&) = delete;
-        // Between two requests: stop() may close the connection. Answers false if stop() was called already.
-        bool wait_for_request();
-        void got_request() { idle_ = false; }
-
-      private:
-        friend class session_group;
-        session_group& group_;
-        socket& socket_;
-        membership *previous_ = nullptr, *next_ = nullptr;
-        bool idle_ = false;
-    };
-
-    void stop();
-    bool stopping() const { return stopping_; }
-    std::size_t size() const { return size_; }
-
-  private:
-    membership* first_ = nullptr;
-    std::size_t size_ = 0;
-    bool stopping_ = false;
-};
 
 boost::asio::awaitable<void> run_session(boost::asio::ip::tcp::socket socket, services& s, session_group& group);
 

@@ -1,0 +1,33 @@
+#include "api/http/session_group.hpp"
+
+namespace reprise::api {
+
+session_group::membership::membership(session_group& g, socket& s) : group_(g), socket_(s), next_(g.first_) {
+    if (next_)
+        next_->previous_ = this;
+    g.first_ = this;
+    ++g.size_;
+}
+
+session_group::membership::~membership() {
+    (previous_ ? previous_->next_ : group_.first_) = next_;
+    if (next_)
+        next_->previous_ = previous_;
+    --group_.size_;
+}
+
+bool session_group::membership::wait_for_request() {
+    idle_ = true;
+    return !group_.stopping_;
+}
+
+void session_group::stop() {
+    stopping_ = true;
+    for (auto* m = first_; m; m = m->next_)
+        if (m->idle_) {
+            boost::system::error_code ignored;
+            m->socket_.cancel(ignored);
+        }
+}
+
+} // namespace reprise::api

@@ -64,6 +64,23 @@ TEST_F(Sweep, ARunThatWaitsTooLongExpires) {
     expect_consistent();
 }
 
+TEST_F(Sweep, ARunThatWasWorkedOnIsNotEatenByTheQueueTtl) {
+    const auto t = running();
+    ask("HSET", keys::run(0, t.run), "created", "1"); // accepted long ago
+    make_due("leases", t.run);
+    sweep();
+    sweep();
+    EXPECT_EQ(claim().at(0).ticket.run, t.run);
+}
+
+TEST_F(Sweep, TheTimeARunWasBlockedDoesNotCountAgainstItsDeadline) {
+    const auto t = running();
+    ask("HINCRBY", keys::run(0, t.run), "claimed", "-3000000");
+    block(t, "tool");
+    sweep("tool");
+    EXPECT_GT(claim().at(0).time_left, limits_.run_deadline - std::chrono::minutes(1));
+}
+
 TEST_F(Sweep, AnEndedRunExpiresAfterItsRetentionAndIsForgottenAfterNinetyDays) {
     const auto source = running();
     finish(source);
@@ -77,6 +94,8 @@ TEST_F(Sweep, AnEndedRunExpiresAfterItsRetentionAndIsForgottenAfterNinetyDays) {
     sweep();
     EXPECT_EQ(run(t.run).at("status"), "expired");
     EXPECT_EQ(run(t.run).at("verdict"), "ready"); // verdict, steps and times stay
+    EXPECT_EQ(stat("ready"), 1);                  // the source
+    EXPECT_EQ(stat("expired"), 1);
     make_due("ended", t.run);
     sweep();
     EXPECT_EQ(run(t.run).at("status"), "expired"); // looked at too early, it stays
@@ -85,6 +104,7 @@ TEST_F(Sweep, AnEndedRunExpiresAfterItsRetentionAndIsForgottenAfterNinetyDays) {
     make_due("ended", t.run);
     sweep();
     EXPECT_TRUE(run(t.run).empty());
+    EXPECT_EQ(stat("expired"), 0);
     for (const auto& index : {keys::runs(0, "acme"), keys::runs(0, "acme", run(source.run).at("project")),
                               keys::retries(0, source.run), key("ended")})
         EXPECT_TRUE(ask("ZSCORE", index, t.run).is_nil()) << index;

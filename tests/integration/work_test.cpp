@@ -33,6 +33,49 @@ TEST_F(Work, AClaimWhoseReplyWasLostFindsItsRunsAgain) {
     EXPECT_TRUE(claim(1, "another", true).empty());
 }
 
+TEST_F(Work, AClaimWhoseReplyIsLostIsNotMadeTwice) {
+    queued();
+    queued();
+    redis::options hasty;
+    hasty.where = server_->address();
+    hasty.name = "hasty";
+    hasty.reply_timeout = std::chrono::milliseconds(300);
+    redis::connection c(io_.get_executor(), hasty);
+    functions f(c, 1);
+    run_queue q(f, limits_);
+    test::run_async(io_, q.ready(0)); // connected
+
+    server_->freeze(true);
+    EXPECT_THROW(test::run_async(io_, q.claim(0, "w1", "token", 1, false)), redis::unavailable);
+    server_->freeze(false);
+    EXPECT_LE(stat("running"), 1); // the socket may have closed before Redis read it
+    const auto again = claim(1, "token", true);
+    ASSERT_EQ(again.size(), 1u);
+    EXPECT_EQ(stat("running"), 1);
+    EXPECT_EQ(again[0].ticket.token, "token");
+    expect_consistent();
+}
+
+TEST_F(Work, ARepeatedClaimRenewsItsLeases) {
+    const auto id_ = queued();
+    claim(1, "token");
+    ask("ZADD", key("leases"), "5", id_);
+    claim(1, "token", true);
+    EXPECT_GT(ask("ZSCORE", key("leases"), id_).number(), 5);
+}
+
+TEST_F(Work, AWorkerThatLeavesTakesItsConsumersWithItUnlessTheyHoldRuns) {
+    const auto t = running();
+    const auto consumers = [&] {
+        return ask("XINFO", "CONSUMERS", keys::queue(0, keys::default_stream), keys::group).size();
+    };
+    test::run_async(io_, queue_->leave(0, "w1"));
+    EXPECT_EQ(consumers(), 1u);
+    finish(t);
+    test::run_async(io_, queue_->leave(0, "w1"));
+    EXPECT_EQ(consumers(), 0u);
+}
+
 TEST_F(Work, RecoveredRunsAreTakenBeforeNewOnes) {
     const auto t = running();
     queued();
@@ -151,6 +194,7 @@ TEST_F(Work, TicketsMadeByHandHarmNobody) {
     ask("XADD", stream, "*", "run", queued(), "epoch", "7");
     EXPECT_EQ(claim(5).size(), 1u);
     EXPECT_EQ(pending(), 1);
+    expect_consistent();
 }
 
 TEST_F(Work, FlushedFunctionsAreLoadedAgain) {

@@ -74,6 +74,9 @@ class Malformed(StackTest):
     def test_413_for_a_body_over_the_limit(self):
         self.refused(413, "body_too_large", b'{"reason": "%s"}' % (b" " * 20000))
 
+    def test_a_client_that_sends_far_too_much_still_hears_why(self):
+        self.refused(413, "body_too_large", b'{"reason": "%s"}' % (b" " * 30_000_000))
+
     def test_415_for_a_body_that_is_not_json(self):
         for headers in ({"Content-Type": None}, {"Content-Type": "text/plain"}, {"Content-Type": "application/jsonp"},
                         {"Content-Type": "application/json; charset=latin1"}, {"Content-Encoding": "gzip"}):

@@ -41,6 +41,18 @@ TEST(ReadDocument, AliasesAreCopiedAndMergeKeysResolved) {
               R"({"base":{"x":1,"y":2},"use":{"y":3,"x":1},"again":{"x":1,"y":2}})");
 }
 
+TEST(ReadDocument, MergingLargeMapsIsLinear) {
+    std::string text = "base: &b\n";
+    for (int i = 0; i < 60'000; ++i)
+        text += "  k" + std::to_string(i) + ": 1\n";
+    text += "use:\n  <<: *b\n";
+    for (int i = 0; i < 60'000; ++i)
+        text += "  o" + std::to_string(i) + ": 1\n";
+    const auto d = read_document(text); // minutes, when each key is searched for in a list
+    ASSERT_TRUE(d);
+    EXPECT_EQ((*d)["use"].MemberCount(), 120'000u);
+}
+
 TEST(ReadDocument, AnAliasBombIsRefusedWithoutGrowing) {
     std::string bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n";
     for (int i = 1; i < 12; ++i)

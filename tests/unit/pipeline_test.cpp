@@ -1,4 +1,5 @@
 #include "worker/backoff.hpp"
+#include "worker/lease_book.hpp"
 #include "worker/pipeline/pipeline.hpp"
 #include "worker/steps/artifacts.hpp"
 
@@ -52,6 +53,20 @@ TEST(Backoff, StaysWithinItsCap) {
     EXPECT_LE(backoff(1).count(), 2'000);
 }
 
+TEST(LeaseBook, ARunClaimedAnewIsAnotherEntry) {
+    lease_book book;
+    claim_ticket old_claim, new_claim;
+    old_claim.run = new_claim.run = "run";
+    old_claim.epoch = 1;
+    new_claim.epoch = 3;
+    book.add(old_claim, 0);
+    const auto held = book.add(new_claim, 0);
+    book.remove(old_claim);
+    EXPECT_EQ(book.size(), 1u);
+    book.hand_back_all();
+    EXPECT_TRUE(held->hand_back);
+}
+
 class Collect : public ::testing::Test {
   protected:
     void SetUp() override {
@@ -77,6 +92,12 @@ TEST_F(Collect, TheSameFilesMakeTheSameArchive) {
     const auto second = collect(rules, directory_, scratch_);
     EXPECT_EQ(first->at(0).sha256, second->at(0).sha256);
     EXPECT_GT(first->at(0).bytes, 0u);
+}
+
+TEST_F(Collect, LongNamesAreArchivedToo) {
+    write("out/" + std::string(180, 'n') + ".py", "1");
+    const auto files = collect({{"sdk.tar.gz", "out", "application/gzip", true}}, directory_, scratch_);
+    ASSERT_TRUE(files) << files.error().message;
 }
 
 TEST_F(Collect, LinksAreNeverTaken) {

@@ -23,6 +23,7 @@ class fleet {
     boost::asio::awaitable<fleet_facts> count();
     redis::connection& redis_;
     fleet_facts seen_;
+    bool looked_ = false;
     std::chrono::steady_clock::time_point until_{};
 };
 

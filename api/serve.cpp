@@ -41,6 +41,7 @@ struct shared_state {
     std::string store_id;
     std::string durability;
     std::atomic<bool> draining = false;
+    std::atomic<std::size_t> body_bytes = 0;
     std::atomic<unsigned> connections = 0;
     explicit shared_state(const api_settings& s) : blobs(s.common.blob_root(), disk), durability(s.durability) {}
 };
@@ -80,8 +81,9 @@ class serving_thread {
           queue_(functions_, settings.common.limits()),
           keys_(redis_),
           workers_(redis_),
-          services_{redis_,           queue_,          shared.blobs,      keys_,          workers_, shared.disk,
-                    shared.documents, shared.store_id, shared.durability, shared.draining},
+          services_{
+              redis_,           queue_,          shared.blobs,      keys_,           workers_,         shared.disk,
+              shared.documents, shared.store_id, shared.durability, shared.draining, shared.body_bytes},
           acceptor_(io_),
           pause_(io_) {}
 

@@ -23,6 +23,7 @@ struct services {
     const std::string& store_id;         // of the blob store that Redis knows
     const std::string& durability;       // required
     const std::atomic<bool>& draining;
+    std::atomic<std::size_t>& body_bytes; // of requests in hand; see body_space
 };
 
 } // namespace reprise::api

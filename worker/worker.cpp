@@ -40,16 +40,13 @@ constexpr auto check_every = milliseconds(1000);
 constexpr auto after_failure = milliseconds(500);
 constexpr std::size_t most_claimed_at_once = 64;
 
-pipelines load_pipelines(const worker_settings& s) {
-    return s.pipelines.empty() ? pipelines::built_in(s.toolchain) : pipelines::from_file(s.pipelines, s.toolchain);
-}
-
 class worker {
   public:
     worker(const worker_settings& s, std::string id)
         : settings_(s),
           id_(std::move(id)),
-          plans_(load_pipelines(s)),
+          plans_(s.pipelines.empty() ? pipelines::built_in(s.toolchain)
+                                     : pipelines::from_file(s.pipelines, s.toolchain)),
           scratch_(s.work_dir, id_),
           redis_(io_.get_executor(), s.common.redis_options("reprise-" + id_)),
           bell_(io_.get_executor(), s.common.redis_options("reprise-" + id_)),
@@ -93,8 +90,11 @@ class worker {
             try {
                 co_await functions_.install();
                 const auto store = co_await redis_.call(redis::command::of("HGET", keys::meta, "store"));
-                if (!store.is_nil()) {
+                if (store.is_nil())
+                    log::info("waiting_to_start", {{"why", "no API has made the blob store known yet"}});
+                else {
                     co_await blobs_.check(std::string(store.text()));
+                    co_await agree_on_partitions();
                     ready = true;
                 }
             } catch (const outage& e) {
@@ -110,6 +110,13 @@ class worker {
         spawn(sweep_loop(), "sweep");
         for (unsigned p = 0; p < settings_.common.partitions; ++p)
             spawn(claim_loop(p), "claim");
+    }
+
+    // With fewer partitions than there are, runs of the others would wait for ever, and nobody would say so.
+    asio::awaitable<void> agree_on_partitions() {
+        const auto known = co_await redis_.call(redis::command::of("HGET", keys::meta, "partitions"));
+        if (known.text() != std::to_string(settings_.common.partitions))
+            throw std::runtime_error("REPRISE_PARTITIONS is not what Redis has: " + std::string(known.text()));
     }
 
     // --- 1. claim ---

@@ -1,5 +1,6 @@
 #include "api/http/session.hpp"
 
+#include "api/http/body_space.hpp"
 #include "api/http/framing.hpp"
 #include "api/http/message.hpp"
 #include "api/http/write_response.hpp"
@@ -151,6 +152,7 @@ class session {
     }
 
     asio::awaitable<outcome> admit(parser& p, request& req) {
+        body_space space(services_.body_bytes);
         const auto& header = p.get();
         if (std::distance(header.begin(), header.end()) > static_cast<std::ptrdiff_t>(most_fields))
             co_return refuse({errc::headers_too_large, "more than 64 fields"}, header, true);
@@ -179,7 +181,7 @@ class session {
                 co_return refuse({errc::unauthorized, ""}, header); // 401
             req.who = std::move(*who);
         }
-        if (auto f = co_await read_body(p, r)) // 413, 415, 400
+        if (auto f = co_await read_body(p, r, space)) // 413, 415, 400, 503
             co_return refuse(*f, req.fields, true);
         if (r.body_limit > 0)
             if (auto f = co_await read_members(p, r, req)) // 400
@@ -219,7 +221,7 @@ class session {
         co_return std::nullopt;
     }
 
-    asio::awaitable<std::optional<failure>> read_body(parser& p, const route& r) {
+    asio::awaitable<std::optional<failure>> read_body(parser& p, const route& r, body_space& space) {
         const auto& header = p.get();
         const bool empty = p.is_done() || (p.content_length() && *p.content_length() == 0);
         if (!empty && p.content_length() && *p.content_length() > r.body_limit)
@@ -232,6 +234,8 @@ class session {
         }
         if (p.is_done())
             co_return std::nullopt;
+        if (!space.take(p.content_length().value_or(r.body_limit)))
+            co_return failure{errc::overloaded, "too many large requests at once; try again later"};
 
         const auto fields_before = std::distance(header.begin(), header.end());
         p.body_limit(r.body_limit);

@@ -44,7 +44,7 @@ class RecoveryTest(FreshStackTest):
         run, before = self.start(), len(self.lines("long"))
         wait_for("the long step has begun", lambda: len(self.lines("long")) > before)
         self.stack.wait_status(run, "running")
-        self.assertGreater(len(self.stack.step_processes()), 2)  # its keeper, its command, and what that began
+        wait_for("its keeper, its command, and what that began", lambda: len(self.stack.step_processes()) > 2)
         return run, self.worker_of(run)
 
     def worker_of(self, run):

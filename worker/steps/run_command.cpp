@@ -110,6 +110,8 @@ step_result run_command(step_context& c) {
         c.held.running = nullptr;
     }
     auto o = judge(c.rule, end);
+    if (end.how == command_result::end::timed_out && boottime_ms() >= c.run_deadline)
+        o = ended(step_outcome::kind::failed, errc::run_deadline, "the run took longer than it may");
     if (c.held.stopping())
         o.what = step_outcome::kind::stopped;
     o.log = std::move(end.output);

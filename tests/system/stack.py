@@ -35,7 +35,7 @@ class Stack:
         self.users, self.processes, self.workers, self.killed, self.started = users or {}, [], [], set(), 0
         self.concurrency, self.settings = concurrency, [str(s) for s in settings]
         self.pipelines = None
-        for part in ("redis", "blobs", "work", "logs", "side"):
+        for part in ("redis", "blobs", "scratch", "logs", "side"):
             (self.dir / part).mkdir()
         try:
             if pipelines:
@@ -80,7 +80,7 @@ class Stack:
         return out
 
     def start_worker(self, *more):
-        argv = [BIN / "reprise-worker", "--toolchain", TOOLCHAIN, "--work-dir", self.dir / "work", "--concurrency",
+        argv = [BIN / "reprise-worker", "--toolchain", TOOLCHAIN, "--work-dir", self.dir / "scratch", "--concurrency",
                 self.concurrency, *self.common("worker"), *(["--pipelines", self.pipelines] if self.pipelines else [])]
         self.started += 1
         worker = self.launch(f"worker-{self.started}", [*argv, *more])
@@ -183,7 +183,7 @@ class Stack:
                 if process not in self.killed and status != 0:
                     wrong.append(f"{process.name} ended with {status}")
             wrong += [f"left behind: {pid} {words}" for pid, words in self.step_processes().items()]
-            wrong += [f"left in the work directory: {name}" for name in os.listdir(self.dir / "work") if not self.killed]
+            wrong += [f"left in the work directory: {name}" for name in os.listdir(self.dir / "scratch") if not self.killed]
             for process in self.processes:
                 wrong += [f"{process.name}: {line}" for line in process.log_text().splitlines()
                           if any(word in line for word in DEFECTS)]

@@ -87,7 +87,7 @@ class BadGenerators(StackTest):
         finally:
             self.stack.workers.remove(worker)
             worker.kill()
-        self.assertEqual(list((self.stack.dir / "work").iterdir()), [])
+        self.assertEqual(list((self.stack.dir / "scratch").iterdir()), [])
 
     def outcome(self, case, status, end_within=20):
         """A run with this case's step; its worker must be alive and fit afterwards."""
@@ -184,7 +184,7 @@ class BadGenerators(StackTest):
         names = {line.split("=")[0] for line in log.splitlines() if "=" in line}
         self.assertLessEqual(names, {"PATH", "HOME", "TMPDIR", "LANG", "NO_COLOR", "REDOCLY_TELEMETRY",
                                      "PWD", "SHLVL", "OLDPWD", "_"})
-        self.assertIn(f"{self.stack.dir}/work/", log)
+        self.assertIn(f"{self.stack.dir}/scratch/", log)
         self.assertNotIn("socket:", log)
 
     def test_a_directory_that_cannot_be_entered_is_removed_all_the_same(self):

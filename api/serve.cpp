@@ -95,7 +95,8 @@ class serving_thread {
         prepared.get();
     }
 
-    // The first thread takes the port without SO_REUSEPORT set on anyone else's socket: a port in use is an error.
+    // The first thread binds without SO_REUSEPORT, so that a port in use is an error; set afterwards, it lets the other
+    // threads of this process join.
     tcp::endpoint listen(tcp::endpoint where, bool share) {
         acceptor_.open(where.protocol());
         acceptor_.set_option(tcp::acceptor::reuse_address(true));
@@ -265,7 +266,7 @@ class serving_thread {
 } // namespace
 
 int serve(const api_settings& settings) {
-    // Blocked before any thread exists, so that only the signal set below ever sees them.
+    // On a context and a thread of their own: a busy serving thread must not keep a signal waiting.
     asio::io_context signals_io{1};
     asio::signal_set signals(signals_io, SIGTERM, SIGINT);
     ::signal(SIGPIPE, SIG_IGN);

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <chrono>
 
 namespace reprise {
@@ -11,14 +10,13 @@ namespace {
 struct broken_down {
     std::chrono::year_month_day date;
     std::chrono::hh_mm_ss<std::chrono::milliseconds> time;
-    unsigned weekday;
 };
 
 broken_down break_down(unix_ms t) {
     using namespace std::chrono;
     const sys_time<milliseconds> when{milliseconds{t}};
     const auto day = floor<days>(when);
-    return {year_month_day{day}, hh_mm_ss<milliseconds>{when - day}, weekday{day}.c_encoding()};
+    return {year_month_day{day}, hh_mm_ss<milliseconds>{when - day}};
 }
 
 } // namespace
@@ -34,17 +32,6 @@ std::string rfc3339(unix_ms t) {
                        static_cast<unsigned>(b.date.month()), static_cast<unsigned>(b.date.day()),
                        b.time.hours().count(), b.time.minutes().count(), b.time.seconds().count(),
                        b.time.subseconds().count());
-}
-
-std::string http_date(unix_ms t) {
-    static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const auto b = break_down(t);
-    return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", days[b.weekday],
-                       static_cast<unsigned>(b.date.day()), months[static_cast<unsigned>(b.date.month()) - 1],
-                       static_cast<int>(b.date.year()), b.time.hours().count(), b.time.minutes().count(),
-                       b.time.seconds().count());
 }
 
 unix_ms end_of_month(std::int64_t month) {

@@ -24,7 +24,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::chrono::hours pinned_while_putting{1};
 constexpr auto pause_between_tries = std::chrono::milliseconds(200);
 
 class run_process {
@@ -206,7 +205,7 @@ class run_process {
         for (const auto& f : files)
             change.blobs.push_back(f.sha256);
         const auto partition = partition_of(id_kind::run, run_.id).value();
-        co_await deps_.queue.pin(partition, space_->org(), change.blobs, pinned_while_putting);
+        co_await deps_.queue.pin(partition, space_->org(), change.blobs);
         json::writer w;
         w.begin_array();
         for (const auto& f : files) {

@@ -18,7 +18,6 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::size_t most_input_bytes = 16u << 20;
-constexpr std::chrono::hours pinned_while_putting{1};
 
 struct input {
     std::string_view name, field, file_field, default_file;
@@ -112,7 +111,7 @@ asio::awaitable<void> retain(const caller& who, digested& d, services& s) {
     std::vector<std::string> shas;
     for (const auto& [sha, bytes] : d.blobs)
         shas.push_back(sha);
-    co_await s.queue.pin(who.partition, who.org, std::move(shas), pinned_while_putting);
+    co_await s.queue.pin(who.partition, who.org, std::move(shas));
     for (auto& [sha, bytes] : d.blobs)
         co_await s.blobs.put({who.org, sha}, std::move(bytes));
 }

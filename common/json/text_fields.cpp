@@ -41,7 +41,7 @@ class field_reader {
     bool StartObject() {
         if (!keys_.empty() && wanted())
             return other("an object");
-        return enter(true);
+        return enter();
     }
 
     bool Key(const char* s, rapidjson::SizeType size, bool) {
@@ -58,7 +58,7 @@ class field_reader {
     bool StartArray() {
         if (keys_.empty() || wanted())
             return other("an array");
-        return enter(false);
+        return enter();
     }
 
     bool EndArray(rapidjson::SizeType) { return keys_.pop_back(), true; }
@@ -69,7 +69,7 @@ class field_reader {
   private:
     bool wanted() const { return keys_.size() == 1 && std::ranges::find(known_, key_) != known_.end(); }
 
-    bool enter(bool) {
+    bool enter() {
         if (keys_.size() == deepest)
             return fail(errc::too_deep, "more than 16 levels");
         keys_.emplace_back();

@@ -4,6 +4,8 @@
 #include "common/log.hpp"
 #include "common/queue/keys.hpp"
 
+#include <boost/algorithm/string/replace.hpp>
+
 namespace reprise {
 namespace embedded {
 extern const std::string_view queue_functions;
@@ -11,11 +13,6 @@ extern const std::string_view queue_functions;
 namespace asio = boost::asio;
 
 namespace {
-
-void replace_all(std::string& text, std::string_view what, std::string_view with) {
-    for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size()))
-        text.replace(at, what.size(), with);
-}
 
 bool is_missing_function(const redis::refused& e) {
     return e.line().starts_with("ERR Function not found") || e.line().find("NOGROUP") != std::string::npos;
@@ -30,8 +27,8 @@ const function_library& function_library::embedded() {
         l.name = fmt::format("reprise_{}_{}", keys::schema, digest);
         l.prefix = fmt::format("r{}_{}_", keys::schema, digest);
         l.text = embedded::queue_functions;
-        replace_all(l.text, "@LIBRARY@", l.name);
-        replace_all(l.text, "@PREFIX@", l.prefix);
+        boost::algorithm::replace_all(l.text, "@LIBRARY@", l.name);
+        boost::algorithm::replace_all(l.text, "@PREFIX@", l.prefix);
         return l;
     }();
     return library;

@@ -12,6 +12,7 @@ namespace {
 
 using words = std::vector<std::string>;
 
+constexpr std::chrono::milliseconds pinned_while_putting = std::chrono::hours(1);
 constexpr std::chrono::milliseconds idem_kept = std::chrono::hours(24);
 constexpr const char* sweep_most = "100"; // per kind and call
 
@@ -198,9 +199,9 @@ asio::awaitable<void> run_queue::sweep(unsigned partition, std::string actor, st
                           std::string(keys::default_stream)));
 }
 
-asio::awaitable<void> run_queue::pin(unsigned partition, std::string org, std::vector<std::string> blobs,
-                                     std::chrono::milliseconds hold) {
-    co_await f_.call("pin", partition, list(std::move(org), ms(hold), fmt::format("{}", fmt::join(blobs, " "))));
+asio::awaitable<void> run_queue::pin(unsigned partition, std::string org, std::vector<std::string> blobs) {
+    co_await f_.call("pin", partition,
+                     list(std::move(org), ms(pinned_while_putting), fmt::format("{}", fmt::join(blobs, " "))));
 }
 
 asio::awaitable<bool> run_queue::drop_if_due(unsigned partition, std::string org, std::string blob) {

@@ -116,8 +116,8 @@ class run_queue {
 
     // --- anyone ---
     boost::asio::awaitable<void> sweep(unsigned partition, std::string actor, std::string tools);
-    boost::asio::awaitable<void> pin(unsigned partition, std::string org, std::vector<std::string> blobs,
-                                     std::chrono::milliseconds hold);
+    // For an hour: before blobs are written, so that nobody drops them until an accept or a step holds them.
+    boost::asio::awaitable<void> pin(unsigned partition, std::string org, std::vector<std::string> blobs);
     boost::asio::awaitable<bool> drop_if_due(unsigned partition, std::string org,
                                              std::string blob); // true: unlink it
     boost::asio::awaitable<void> ready(unsigned partition);

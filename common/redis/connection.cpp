@@ -27,10 +27,6 @@ void connection::close() {
     link_->close();
 }
 
-bool connection::connected() const {
-    return link_->ready();
-}
-
 std::uint64_t connection::reconnects() const {
     return link_->reconnects();
 }

@@ -60,7 +60,6 @@ class connection {
 
     // Fails everything in flight and connects no more.
     void close();
-    bool connected() const;
     std::uint64_t reconnects() const;
 
   private:

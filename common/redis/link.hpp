@@ -23,7 +23,6 @@ class connection::link : public std::enable_shared_from_this<connection::link> {
     void open();
     void close();
     void submit(const command& c, handler h);
-    bool ready() const { return ready_; }
     std::uint64_t reconnects() const { return reconnects_; }
 
   private:

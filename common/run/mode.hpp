@@ -1,13 +1,9 @@
 // Modes of runs and projects, as the contract names them; see the retry contract's enums.
 #pragma once
-#include <array>
 #include <optional>
 #include <string_view>
 
 namespace reprise {
-
-inline constexpr std::array<std::string_view, 7> run_modes{
-    "flagship", "stainless_compatible", "custom", "openapi", "stainless", "stainless_migration", "reference-sample"};
 
 // What a new write stores for a mode that a caller names: older names go on as their successors.
 constexpr std::optional<std::string_view> stored_mode(std::string_view asked) {

@@ -60,7 +60,7 @@ class QueueTest : public ::testing::Test {
         n.inputs = "{}";
         n.blobs = {sha256_hex("document")};
         n.actor = "user:test";
-        test::run_async(io_, queue_->pin(0, n.org, n.blobs, std::chrono::hours(1)));
+        test::run_async(io_, queue_->pin(0, n.org, n.blobs));
         return n;
     }
 

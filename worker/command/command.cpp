@@ -18,7 +18,6 @@
 #include <array>
 #include <charconv>
 #include <cstring>
-#include <ctime>
 #include <set>
 
 namespace reprise::worker {
@@ -46,12 +45,6 @@ void close_on_exec(int fd) {
 }
 
 } // namespace
-
-std::int64_t boottime_ms() {
-    timespec t{};
-    ::clock_gettime(CLOCK_BOOTTIME, &t);
-    return t.tv_sec * 1000 + t.tv_nsec / 1'000'000;
-}
 
 command::command(asio::any_io_executor ex) : output_(ex), control_(ex) {}
 

@@ -1,5 +1,7 @@
 // Runs one command of a step under a warden and keeps the head and the tail of what it says.
 #pragma once
+#include "worker/command/boottime.hpp"
+
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -12,8 +14,6 @@
 #include <vector>
 
 namespace reprise::worker {
-
-std::int64_t boottime_ms(); // CLOCK_BOOTTIME; what leases are counted by on this host
 
 struct command_order {
     std::vector<std::string> argv;

@@ -1,5 +1,7 @@
 #include "worker/command/warden.hpp"
 
+#include "worker/command/boottime.hpp"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -15,7 +17,6 @@
 #include <csignal>
 #include <cstdint>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -27,12 +28,6 @@ namespace {
 
 constexpr int look_again_ms = 100; // how often children and memory are looked at
 constexpr rlim_t largest_file = 256u << 20;
-
-std::int64_t boottime_ms() {
-    timespec t{};
-    ::clock_gettime(CLOCK_BOOTTIME, &t);
-    return t.tv_sec * 1000 + t.tv_nsec / 1'000'000;
-}
 
 std::int64_t to_number(std::string_view s) {
     std::int64_t n = 0;

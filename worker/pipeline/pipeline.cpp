@@ -4,6 +4,8 @@
 #include "common/json/document.hpp"
 #include "common/json/writer.hpp"
 
+#include <boost/algorithm/string/replace.hpp>
+
 #include <algorithm>
 #include <array>
 #include <fstream>
@@ -31,12 +33,6 @@ void only_known(const json::value& v, const std::string& where, const std::set<s
     for (const auto& m : v.GetObject())
         if (!known.contains(std::string_view(m.name.GetString(), m.name.GetStringLength())))
             wrong(where, std::string("has the unknown member ") + m.name.GetString());
-}
-
-std::string replaced(std::string text, std::string_view what, std::string_view with) {
-    for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size()))
-        text.replace(at, what.size(), with);
-    return text;
 }
 
 // Artifact keys and paths stay below the run and below the step's directory.
@@ -88,8 +84,9 @@ step_rule read_step(const json::value& v, const std::string& where, const std::m
         for (const auto& word : argv->GetArray()) {
             if (!word.IsString())
                 wrong(where, "argv takes strings");
-            auto text = replaced(word.GetString(), "{toolchain}", toolchain);
-            s.argv.push_back(s.tool.empty() ? text : replaced(text, "{tool}", tools.at(s.tool)));
+            auto text = boost::algorithm::replace_all_copy(std::string(word.GetString()), "{toolchain}", toolchain);
+            s.argv.push_back(s.tool.empty() ? text
+                                            : boost::algorithm::replace_all_copy(text, "{tool}", tools.at(s.tool)));
         }
     if (const auto* codes = json::find(v, "okExitCodes"); codes && codes->IsArray()) {
         s.ok_exit_codes.clear();
@@ -148,7 +145,8 @@ pipelines pipelines::parse(std::string_view text, const std::string& toolchain) 
         for (const auto& t : tools->GetObject()) {
             if (!t.value.IsString())
                 wrong("tools", "a tool is the path of a file");
-            p.tools_[t.name.GetString()] = replaced(t.value.GetString(), "{toolchain}", toolchain);
+            p.tools_[t.name.GetString()] =
+                boost::algorithm::replace_all_copy(std::string(t.value.GetString()), "{toolchain}", toolchain);
         }
     const auto* modes = json::find(*tree, "pipelines");
     if (!modes || !modes->IsObject() || !json::find(*modes, "default"))

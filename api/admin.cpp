@@ -60,15 +60,41 @@ struct admin {
         unchanged[0] = order.org;
         co_await library.call("org_set", partition, std::move(unchanged));
 
-        const auto key = make_api_key();
         const auto now = wall_clock();
         const auto expires = order.expires_in_days == 0 ? 0 : now + order.expires_in_days * std::int64_t{86'400'000};
-        co_await redis.call(redis::command::of("HSET", keys::api_key(key.id), "org", order.org, "partition",
-                                               std::to_string(partition), "user", user, "scopes", scopes, "digest",
-                                               key.secret_digest(), "created", std::to_string(now), "expires",
-                                               std::to_string(expires)));
+        record fields;
+        fields.set("org", order.org);
+        fields.set("partition", std::to_string(partition));
+        fields.set("user", user);
+        fields.set("scopes", scopes);
+        co_await store_key(fields, expires);
+    }
+
+    // Stores a new key with the owner and rights of `like`, and prints it: the only time that it can be seen.
+    asio::awaitable<void> store_key(const record& like, unix_ms expires) {
+        const auto key = make_api_key();
+        const auto now = wall_clock();
+        co_await redis.call(redis::command::of("HSET", keys::api_key(key.id), "org", like.text("org"), "partition",
+                                               like.text("partition"), "user", like.text("user"), "scopes",
+                                               like.text("scopes"), "digest", key.secret_digest(), "created",
+                                               std::to_string(now), "expires", std::to_string(expires)));
         co_await redis.call(redis::command::of("ZADD", key_index, std::to_string(now), key.id));
         std::cout << key.text() << "\n";
+    }
+
+    // The new key first: if we end in between, there are two that work, and not none.
+    asio::awaitable<void> keys_rotate() {
+        const auto answer = co_await redis.call(redis::command::of("HGETALL", keys::api_key(order.id)));
+        const record old(answer.view());
+        const auto until = wall_clock() + order.grace_hours * std::int64_t{3'600'000};
+        const auto ends = old.number("expires");
+        if (old.empty() || old.text("revoked") == "1" || (ends != 0 && ends <= wall_clock()))
+            throw std::invalid_argument("there is no key " + order.id + " that still works");
+        co_await store_key(old, ends);
+        if (ends == 0 || ends > until)
+            co_await redis.call(
+                redis::command::of("HSET", keys::api_key(order.id), "expires", std::to_string(until)));
+        std::cerr << "reprise-api: " << order.id << " works until " << rfc3339(until) << "\n";
     }
 
     asio::awaitable<void> keys_list() {
@@ -146,6 +172,8 @@ struct admin {
             return keys_list();
         case admin_order::kind::keys_revoke:
             return keys_revoke();
+        case admin_order::kind::keys_rotate:
+            return keys_rotate();
         case admin_order::kind::orgs_set:
             return orgs_set();
         case admin_order::kind::projects_archive:

@@ -8,9 +8,10 @@
 namespace reprise::api {
 
 struct admin_order {
-    enum class kind { keys_create, keys_list, keys_revoke, orgs_set, projects_archive } what{};
+    enum class kind { keys_create, keys_list, keys_revoke, keys_rotate, orgs_set, projects_archive } what{};
     std::string org, user, scopes, plan, runs_per_month, id;
     int expires_in_days = 0; // 0: never
+    int grace_hours = 24;    // that a rotated key still works
     bool json = false;
 };
 

@@ -1,11 +1,11 @@
-// The workers that are alive, from their registry in Redis, remembered for a second: accepting a run costs no call
-// for it.
+// The workers that are alive, counted from their registry in Redis once a second and process by the upkeep, so that no request
+// waits for it. Read by every serving thread.
 #pragma once
 #include "common/redis/connection.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
-#include <chrono>
+#include <atomic>
 #include <cstdint>
 
 namespace reprise::api {
@@ -16,15 +16,12 @@ struct fleet_facts {
 
 class fleet {
   public:
-    explicit fleet(redis::connection& c) : redis_(c) {}
-    boost::asio::awaitable<fleet_facts> look(); // never throws outage
+    // Throws outage; then what was seen last stands.
+    boost::asio::awaitable<void> count(redis::connection& c);
+    fleet_facts seen() const { return {live_, slots_, busy_}; }
 
   private:
-    boost::asio::awaitable<fleet_facts> count();
-    redis::connection& redis_;
-    fleet_facts seen_;
-    bool looked_ = false;
-    std::chrono::steady_clock::time_point until_{};
+    std::atomic<std::int64_t> live_ = 0, slots_ = 0, busy_ = 0;
 };
 
 } // namespace reprise::api

@@ -1,5 +1,6 @@
-// reprise-api: the HTTP front end, and administration. Reads the command line; serve.cpp and admin.cpp do the rest.
+// reprise-api: the HTTP front end, and administration. Reads the command line; serve.cpp, admin.cpp and doctor.cpp do the rest.
 #include "api/admin.hpp"
+#include "api/doctor.hpp"
 #include "api/serve.hpp"
 #include "common/log.hpp"
 
@@ -56,6 +57,13 @@ int main(int argc, char** argv) {
           [&](CLI::App& s) { s.add_flag("--json", order.json, "one JSON object a line"); });
     c.add(keys, "revoke", "make a key useless", admin_order::kind::keys_revoke,
           [&](CLI::App& s) { s.add_option("key-id", order.id, "the 12 characters after rp_")->required(); });
+    c.add(keys, "rotate", "make a key like another, which then expires", admin_order::kind::keys_rotate,
+          [&](CLI::App& s) {
+              s.add_option("key-id", order.id, "the 12 characters after rp_")->required();
+              s.add_option("--grace-hours", order.grace_hours, "hours that the old one still works")
+                  ->check(CLI::Range(0, 24 * 365))
+                  ->capture_default_str();
+          });
     auto* orgs = c.group("orgs", "organisations");
     c.add(orgs, "set", "set plan and quota", admin_order::kind::orgs_set, [&](CLI::App& s) {
         s.add_option("org", order.org, "organisation")->required();
@@ -66,13 +74,24 @@ int main(int argc, char** argv) {
     c.add(projects, "archive", "refuse new runs of a project", admin_order::kind::projects_archive,
           [&](CLI::App& s) { s.add_option("project-id", order.id, "project")->required(); });
 
-    CLI11_PARSE(app, argc, argv);
+    reprise::api::doctor_order checkup;
+    auto* doctor = app.add_subcommand("doctor", "compare what Redis and the blob store hold with each other");
+    doctor->add_flag("--repair", checkup.repair, "put right what follows from the runs' own records");
+    doctor->add_flag("--digests", checkup.digests, "also read every blob and compare its SHA-256");
+    doctor->add_flag("--json", checkup.json, "print one JSON object");
+
+    if (const auto status = reprise::read_command_line(app, argc, argv))
+        return *status;
     try {
         settings.validate();
         reprise::log::configure(settings.common.log_level, "api");
     } catch (const std::invalid_argument& e) {
         std::cerr << "reprise-api: " << e.what() << "\n";
-        return 78; // EX_CONFIG
+        return reprise::configuration_error;
     }
-    return serve->parsed() ? reprise::api::serve(settings) : reprise::api::administrate(settings, order);
+    if (serve->parsed())
+        return reprise::api::serve(settings);
+    if (doctor->parsed())
+        return reprise::api::examine(settings, checkup);
+    return reprise::api::administrate(settings, order);
 }

@@ -5,6 +5,7 @@
 #include "common/queue/keys.hpp"
 
 #include <boost/algorithm/string/predicate.hpp>
+#include <boost/algorithm/string/replace.hpp>
 
 #include <array>
 
@@ -21,6 +22,13 @@ std::string input_content_type(std::string_view file_name) {
     return "application/octet-stream";
 }
 
+// Of a field that is written as it stands. Our functions keep it whole; whoever changed it by hand gets an error of that run.
+std::string_view whole_object(const run_record& r, std::string_view field, std::string_view text) {
+    if (!text.empty() && !json::is_object(text))
+        throw std::runtime_error("run " + r.id + ": its `" + std::string(field) + "` is no JSON object");
+    return text;
+}
+
 void write_time(json::writer& w, std::string_view key, unix_ms t) {
     if (t != 0)
         w.member(key, rfc3339(t));
@@ -30,9 +38,14 @@ void write_steps(json::writer& w, const run_record& r) {
     w.key("steps").begin_array();
     std::size_t index = 0;
     while (const auto s = r.step(index)) {
-        w.begin_object().splice(s->facts);
+        // A run that was canceled or given up took its step with it, whose worker could not say so any more.
+        const bool cut_short = is_terminal(r.status()) && s->ended == 0;
+        std::string facts(whole_object(r, "s." + std::to_string(index), s->facts));
+        if (cut_short)
+            boost::algorithm::replace_first(facts, R"("status":"running")", R"("status":"interrupted")");
+        w.begin_object().splice(facts);
         write_time(w, "startedAt", s->started);
-        write_time(w, "completedAt", s->ended);
+        write_time(w, "completedAt", cut_short ? r.fields.number("ended") : s->ended);
         w.end_object();
         ++index;
     }
@@ -69,7 +82,7 @@ void write_manifest(json::writer& w, const run_record& r) {
     const auto ended = r.fields.number("ended");
     w.key("artifactManifest").begin_object().member("version", std::int64_t{1}).member("runId", r.id);
     w.member("organizationId", r.org()).member("projectId", r.project());
-    if (const auto quality = r.fields.text("quality"); !quality.empty())
+    if (const auto quality = whole_object(r, "quality", r.fields.text("quality")); !quality.empty())
         w.raw_member("quality", quality);
     w.key("artifacts").begin_array();
     for (const auto& a : artifacts_of(r))
@@ -93,12 +106,12 @@ std::string_view verdict_of(const run_record& r, bool no_worker) {
 std::string render_run(const run_record& r, bool no_worker) {
     json::writer w;
     w.begin_object().member("id", r.id).member("projectId", r.project()).member("status", name_of(r.status()));
-    w.splice(r.fields.text("doc"));
+    w.splice(whole_object(r, "doc", r.fields.text("doc")));
     w.optional("verdict", verdict_of(r, no_worker));
     w.member("createdAt", rfc3339(r.fields.number("created")));
     write_time(w, "completedAt", r.fields.number("ended"));
     write_steps(w, r);
-    w.key("inputSummary").begin_object().splice(r.fields.text("inputs"));
+    w.key("inputSummary").begin_object().splice(whole_object(r, "inputs", r.fields.text("inputs")));
     write_lineage(w, r);
     w.end_object();
     w.optional("currentStep", r.fields.text("current"));
@@ -117,7 +130,8 @@ std::string render_project(const record& p) {
     return w.take();
 }
 
-std::string render_capabilities(const accepted_run& a, const fleet_facts& f, const std::string& durability) {
+std::string render_capabilities(const accepted_run& a, const fleet_facts& f, const std::string& durability,
+                                std::optional<std::int64_t> start_s) {
     json::writer w;
     w.begin_object().member("queued", a.queued).member("oldestQueuedSeconds", (a.now - a.oldest_queued) / 1000);
     w.key("workers")
@@ -127,6 +141,8 @@ std::string render_capabilities(const accepted_run& a, const fleet_facts& f, con
         .member("busy", f.busy)
         .end_object();
     w.key("canStart").boolean(f.slots > f.busy && a.queued <= f.slots - f.busy);
+    if (start_s)
+        w.member("estimatedStartSeconds", *start_s);
     w.member("inputsRetainedUntil", rfc3339(a.kept_until)).member("durability", durability);
     w.key("quota").begin_object();
     if (a.limit)

@@ -10,7 +10,9 @@ namespace reprise::api {
 // `no_worker`: a queued run reads as needs_worker when nobody is there to take it.
 std::string render_run(const run_record& r, bool no_worker);
 std::string render_project(const record& p);
-std::string render_capabilities(const accepted_run& a, const fleet_facts& f, const std::string& durability);
+// `start_s`: seconds until the run is likely to be taken, if that is known.
+std::string render_capabilities(const accepted_run& a, const fleet_facts& f, const std::string& durability,
+                                std::optional<std::int64_t> start_s);
 
 // The record of a run that was accepted just now, as Redis holds it.
 run_record record_of(const new_run& n, const accepted_run& a);

@@ -28,12 +28,16 @@ constexpr std::array<body_field, 10> start_fields{{{"openapiText", any_length},
 constexpr auto routes = std::to_array<route>({
     {http::verb::post, "/api/reports/start", "runs:write", document_body, start_fields, start_run},
     {http::verb::post, "/api/runs/{runId}/retry", "runs:write", small_body, reason_only, retry_run},
+    {http::verb::get, "/api/runs/{runId}/retry", "runs:read", 0, {}, preview_retry},
+    {http::verb::get, "/api/runs/{runId}/events", "runs:read", 0, {}, watch_run},
     {http::verb::post, "/api/runs/{runId}/cancel", "runs:write", small_body, reason_only, cancel_run},
     {http::verb::get, "/api/runs/{runId}", "runs:read", 0, {}, get_run},
     {http::verb::get, "/api/runs", "runs:read", 0, {}, list_runs},
+    {http::verb::get, "/api/dead", "runs:read", 0, {}, list_dead},
     {http::verb::get, "/api/projects", "runs:read", 0, {}, list_projects},
     {http::verb::get, "/api/projects/{projectId}", "runs:read", 0, {}, get_project},
     {http::verb::get, "/api/artifacts/download", "runs:read", 0, {}, download_artifact},
+    {http::verb::get, "/openapi.json", "", 0, {}, describe},
     {http::verb::get, "/livez", "", 0, {}, live},
     {http::verb::get, "/readyz", "", 0, {}, ready},
 });
@@ -82,7 +86,7 @@ result<json::text_fields> read_fields(const route& r, std::string_view body) {
     return fields;
 }
 
-// A linear search: there are ten routes, and comparing them costs less than a hash of the path.
+// A linear search: there are a dozen routes, and comparing them costs less than a hash of the path.
 match match_route(http::verb method, std::string_view path) {
     match m;
     const auto wanted = method == http::verb::head ? http::verb::get : method;

@@ -2,10 +2,14 @@
 // connections to Redis of its own; only the blob store's pool and a few atomics are shared.
 #include "api/serve.hpp"
 
+#include "api/http/address_book.hpp"
 #include "api/http/session.hpp"
+#include "api/upkeep.hpp"
+#include "api/watch/feed.hpp"
 #include "common/crypto/digest.hpp"
 #include "common/log.hpp"
 #include "common/queue/keys.hpp"
+#include "common/redis/safety.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -30,8 +34,11 @@ using reuse_port = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT
 
 namespace {
 
-constexpr int configuration_error = 78; // EX_CONFIG
+constexpr auto between_tries = std::chrono::milliseconds(500);
+constexpr double wrong_keys_per_second = 10;
+constexpr std::int64_t wrong_keys_at_once = 100;
 constexpr auto token = asio::use_awaitable;
+constexpr auto first_request = std::chrono::milliseconds(1000); // of a connection that was new when the drain began
 
 // Shared by all threads; outlives them.
 struct shared_state {
@@ -43,7 +50,21 @@ struct shared_state {
     std::atomic<bool> draining = false;
     std::atomic<std::size_t> body_bytes = 0;
     std::atomic<unsigned> connections = 0;
-    explicit shared_state(const api_settings& s) : blobs(s.common.blob_root(), disk), durability(s.durability) {}
+    address_book addresses;
+    rate_limits rates, wrong_keys;
+    cross_origin origins;
+    feed events;
+    throughput pace;
+    fleet workers;
+    explicit shared_state(const api_settings& s)
+        : blobs(s.common.blob_root(), disk),
+          durability(s.common.durability),
+          addresses(s.most_of_one_address),
+          rates(s.requests_per_second, 2 * s.requests_per_second),
+          wrong_keys(wrong_keys_per_second, wrong_keys_at_once),
+          origins(s.cors_origins),
+          events(s.common.redis_options("reprise-api"), s.common.partitions),
+          pace(s.common.partitions) {}
 };
 
 void log_end(std::exception_ptr failed, const char* what) {
@@ -63,7 +84,8 @@ void log_end(std::exception_ptr failed, const char* what) {
 asio::awaitable<void> turn_away(tcp::socket socket) {
     static constexpr std::string_view answer =
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\nConnection: "
-        "close\r\n"
+        "close\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
+        "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
         "Content-Length: 72\r\n\r\n"
         R"({"error":"overloaded","message":"too many connections; try again later"})";
     error_code ignored;
@@ -76,23 +98,31 @@ class serving_thread {
     serving_thread(const api_settings& settings, shared_state& shared, unsigned index)
         : settings_(settings),
           shared_(shared),
+          watches_(io_, shared.events.watchers(), [&shared] { shared.events.wanted(); }),
           redis_(io_.get_executor(), settings.common.redis_options("reprise-api-" + std::to_string(index))),
           functions_(redis_, settings.common.partitions),
           queue_(functions_, settings.common.limits()),
           keys_(redis_),
-          workers_(redis_),
           services_{
-              redis_,           queue_,          shared.blobs,      keys_,           workers_,         shared.disk,
-              shared.documents, shared.store_id, shared.durability, shared.draining, shared.body_bytes},
+              redis_,           queue_,          shared.blobs,      keys_,           shared.workers,    shared.disk,
+              shared.documents, shared.store_id, shared.durability, shared.draining, shared.body_bytes, watches_,
+              shared.pace,      shared.rates,    shared.wrong_keys, shared.origins},
+          upkeep_(settings.common, queue_, shared.blobs, shared.pace, shared.workers, shared.draining),
           acceptor_(io_),
           pause_(io_) {}
 
-    // Throws what keeps this deployment from working at all.
-    void prepare() {
+    // Answers false while Redis or the blob store is away. Throws what keeps this deployment from working at all.
+    bool prepare() {
         auto prepared = asio::co_spawn(io_, introduce(), asio::use_future);
         while (prepared.wait_for(std::chrono::seconds(0)) != std::future_status::ready)
             io_.run_one();
-        prepared.get();
+        try {
+            prepared.get();
+        } catch (const outage& e) {
+            log::warn("waiting_to_start", {{"why", e.what()}});
+            return false;
+        }
+        return true;
     }
 
     // The first thread binds without SO_REUSEPORT, so that a port in use is an error; set afterwards, it lets the other
@@ -112,22 +142,25 @@ class serving_thread {
     void start(bool sweeps) {
         asio::co_spawn(io_, accept_loop(), [](std::exception_ptr e) { log_end(e, "accept_ended"); });
         if (sweeps)
-            asio::co_spawn(io_, sweep_loop(), [](std::exception_ptr e) { log_end(e, "sweep_ended"); });
+            asio::co_spawn(io_, upkeep_.run(), [](std::exception_ptr e) { log_end(e, "sweep_ended"); });
         thread_ = std::thread([this] { io_.run(); });
     }
 
     // From another thread: no new connections; ends when the last session has, or after `grace`.
     void stop(std::chrono::seconds grace) {
         asio::post(io_, [this, grace] {
+            take_what_waits();
             error_code ignored;
             acceptor_.close(ignored);
             sessions_.stop();
+            watches_.close();
             asio::co_spawn(io_, finish_within(grace),
                            asio::detached); // ends the context itself; nothing to report
         });
     }
 
     void kill() { io_.stop(); }
+    watch_list& watches() { return watches_; }
 
     void join() {
         if (thread_.joinable())
@@ -136,6 +169,9 @@ class serving_thread {
 
   private:
     asio::awaitable<void> introduce() {
+        co_await redis::require_version(redis_);
+        if (const auto gap = co_await redis::safety_gap(redis_, settings_.common.durability); !gap.empty())
+            log::warn("redis_unsafe", {{"why", gap}}); // readyz says so for as long as it is so
         co_await functions_.install();
         const auto partitions = std::to_string(settings_.common.partitions);
         co_await redis_.call(redis::command::of("HSETNX", keys::meta, "schema", keys::schema));
@@ -152,6 +188,19 @@ class serving_thread {
         if (agreed.text() != id)
             throw std::runtime_error("REPRISE_BLOBS is not the blob store that this Redis belongs to");
         shared_.store_id = id;
+        co_await shared_.workers.count(redis_);
+    }
+
+    // Closing a listening socket resets the connections in its queue, whose callers think themselves heard.
+    void take_what_waits() {
+        error_code ec;
+        acceptor_.non_blocking(true, ec);
+        while (!ec) {
+            tcp::socket socket(io_);
+            acceptor_.accept(socket, ec);
+            if (!ec)
+                admit(std::move(socket));
+        }
     }
 
     asio::awaitable<void> accept_loop() {
@@ -166,81 +215,37 @@ class serving_thread {
                 co_await pause_.async_wait(asio::redirect_error(token, ec));
                 continue;
             }
-            if (shared_.connections.load() >= settings_.most_connections) {
-                asio::co_spawn(io_, turn_away(std::move(socket)),
-                               [](std::exception_ptr e) { log_end(e, "turned_away"); });
-                continue;
-            }
-            socket.set_option(tcp::no_delay(true), ec);
-            ++shared_.connections;
-            asio::co_spawn(io_, run_session(std::move(socket), services_, sessions_),
-                           [&count = shared_.connections](std::exception_ptr e) {
-                               --count;
-                               log_end(e, "session_ended");
-                           });
+            admit(std::move(socket));
         }
     }
 
-    // What time alone must bring about moves on even when no worker runs.
-    asio::awaitable<void> sweep_loop() {
-        asio::steady_timer timer(io_);
-        auto strays_due = std::chrono::steady_clock::now();
-        while (!shared_.draining) {
-            timer.expires_after(std::chrono::milliseconds(settings_.common.sweep_ms));
-            error_code ec;
-            co_await timer.async_wait(asio::redirect_error(token, ec));
-            if (ec)
-                co_return;
-            try {
-                for (unsigned p = 0; p < settings_.common.partitions; ++p) {
-                    co_await queue_.sweep(p, "api", "");
-                    co_await drop_blobs(p);
-                }
-                if (std::chrono::steady_clock::now() >= strays_due) {
-                    strays_due = std::chrono::steady_clock::now() + std::chrono::minutes(1);
-                    co_await drop_strays();
-                }
-            } catch (const std::exception& e) {
-                log::warn("sweep_failed", {{"why", e.what()}});
-            }
+    void admit(tcp::socket socket) {
+        error_code ignored;
+        const auto address = socket.remote_endpoint(ignored).address();
+        const bool room = shared_.connections.load() < settings_.most_connections;
+        if (!room || !shared_.addresses.enter(address)) {
+            asio::co_spawn(io_, turn_away(std::move(socket)),
+                           [](std::exception_ptr e) { log_end(e, "turned_away"); });
+            return;
         }
-    }
-
-    asio::awaitable<void> drop_blobs(unsigned partition) {
-        const auto due =
-            co_await redis_.call(redis::command::of("ZRANGE", keys::retained(partition), "-inf",
-                                                    std::to_string(wall_clock()), "BYSCORE", "LIMIT", "0", "50"));
-        for (std::size_t i = 0; i < due.size(); ++i) {
-            const std::string member(due[i].text());
-            const auto slash = member.find('/');
-            co_await drop_blob(partition, blob_id(member.substr(0, slash), member.substr(slash + 1)));
-        }
-    }
-
-    // Files that Redis knows nothing of: a put that never came to an accept, a drop that was cut short.
-    asio::awaitable<void> drop_strays() {
-        const auto old = co_await shared_.blobs.old_files(std::chrono::hours(24));
-        for (const auto& b : old) {
-            const auto partition = co_await redis_.call(redis::command::of("HGET", keys::orgs, b.org));
-            if (!partition.is_nil())
-                co_await drop_blob(static_cast<unsigned>(partition.number()), b);
-        }
-    }
-
-    // One blob that cannot be dropped now must not keep the others.
-    asio::awaitable<void> drop_blob(unsigned partition, blob_id b) {
-        try {
-            const auto due = [this, partition, &b] { return queue_.drop_if_due(partition, b.org, b.sha256); };
-            co_await shared_.blobs.drop(b, due);
-        } catch (const outage& e) {
-            log::warn("blob_stays", {{"org", b.org}, {"blob", b.sha256}, {"why", e.what()}});
-        }
+        socket.set_option(tcp::no_delay(true), ignored);
+        ++shared_.connections;
+        asio::co_spawn(io_, run_session(std::move(socket), services_, sessions_),
+                       [this, address](std::exception_ptr e) {
+                           --shared_.connections;
+                           shared_.addresses.leave(address);
+                           log_end(e, "session_ended");
+                       });
     }
 
     asio::awaitable<void> finish_within(std::chrono::seconds grace) {
-        const auto until = std::chrono::steady_clock::now() + grace;
+        const auto now = [] { return std::chrono::steady_clock::now(); };
+        const auto until = now() + grace,
+                   idle_until = now() + std::min<std::chrono::milliseconds>(grace, first_request);
         asio::steady_timer timer(io_);
-        while (sessions_.size() > 0 && std::chrono::steady_clock::now() < until) {
+        while (sessions_.size() > 0 && now() < until) {
+            if (now() >= idle_until)
+                sessions_.end_idle();
             timer.expires_after(std::chrono::milliseconds(10));
             error_code ec;
             co_await timer.async_wait(asio::redirect_error(token, ec));
@@ -251,13 +256,14 @@ class serving_thread {
     const api_settings& settings_;
     shared_state& shared_;
     session_group sessions_; // before io_: what is left in io_ when it goes leaves the group then
+    watch_list watches_;     // likewise
     asio::io_context io_{1};
     redis::connection redis_;
     functions functions_;
     run_queue queue_;
     key_ring keys_;
-    fleet workers_;
     services services_;
+    upkeep upkeep_;
     tcp::acceptor acceptor_;
     asio::steady_timer pause_;
     std::thread thread_;
@@ -273,21 +279,6 @@ int serve(const api_settings& settings) {
 
     shared_state shared(settings);
     std::vector<std::unique_ptr<serving_thread>> threads;
-    try {
-        for (unsigned i = 0; i < settings.threads; ++i)
-            threads.push_back(std::make_unique<serving_thread>(settings, shared, i));
-        threads.front()->prepare();
-        tcp::endpoint where(asio::ip::make_address(settings.host()), settings.port());
-        for (auto& t : threads)
-            where = t->listen(where, t != threads.front());
-        log::info("serving", {{"address", settings.host()}, {"port", std::to_string(where.port())}});
-    } catch (const std::exception& e) {
-        log::error("cannot_serve", {{"why", e.what()}});
-        return configuration_error;
-    }
-    for (auto& t : threads)
-        t->start(t == threads.front());
-
     signals.async_wait([&](error_code, int) {
         log::info("draining");
         shared.draining = true;
@@ -299,11 +290,34 @@ int serve(const api_settings& settings) {
                     t->kill();
         });
     });
+    try {
+        for (unsigned i = 0; i < settings.threads; ++i)
+            threads.push_back(std::make_unique<serving_thread>(settings, shared, i));
+        while (!shared.draining && !threads.front()->prepare())
+            signals_io.run_for(between_tries);
+        if (shared.draining)
+            return 0;
+        tcp::endpoint where(asio::ip::make_address(settings.host()), settings.port());
+        for (auto& t : threads)
+            where = t->listen(where, t != threads.front());
+        log::info("serving", {{"address", settings.host()}, {"port", std::to_string(where.port())}});
+    } catch (const std::exception& e) {
+        log::error("cannot_serve", {{"why", e.what()}});
+        return configuration_error;
+    }
+    for (auto& t : threads)
+        shared.events.add(t->watches());
+    shared.events.start();
+    for (auto& t : threads)
+        t->start(t == threads.front());
+
+    signals_io.restart();
     std::thread signal_thread([&] { signals_io.run(); });
     for (auto& t : threads)
         t->join();
     signals_io.stop();
     signal_thread.join();
+    shared.events.stop(); // it posts to the threads' contexts
     shared.documents.join();
     shared.disk.join(); // what runs there comes back to the threads' contexts, which must still be there
     threads.clear();

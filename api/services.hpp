@@ -2,6 +2,10 @@
 #pragma once
 #include "api/auth/key_ring.hpp"
 #include "api/fleet.hpp"
+#include "api/http/cross_origin.hpp"
+#include "api/http/rate_limits.hpp"
+#include "api/throughput.hpp"
+#include "api/watch/watch_list.hpp"
 #include "common/blob/blob_store.hpp"
 #include "common/queue/run_queue.hpp"
 
@@ -17,13 +21,18 @@ struct services {
     run_queue& queue;
     blob_store& blobs;
     key_ring& keys;
-    fleet& workers;
+    const fleet& workers;
     boost::asio::thread_pool& disk;
     boost::asio::thread_pool& documents; // for what computes
     const std::string& store_id;         // of the blob store that Redis knows
     const std::string& durability;       // required
     const std::atomic<bool>& draining;
     std::atomic<std::size_t>& body_bytes; // of requests in hand; see body_space
+    watch_list& watches;
+    const throughput& pace;  // of the queues
+    rate_limits& rates;      // by key
+    rate_limits& wrong_keys; // by address
+    const class cross_origin& cross_origin;
 };
 
 } // namespace reprise::api

@@ -15,9 +15,13 @@ void api_settings::add_to(CLI::App& app) {
     add_setting(app, "--listen", listen, "REPRISE_LISTEN", "address:port to serve on; port 0 takes a free one");
     add_setting(app, "--threads", threads, "REPRISE_THREADS", "threads that serve");
     add_setting(app, "--max-connections", most_connections, "REPRISE_MAX_CONNECTIONS", "connections served at once");
+    add_setting(app, "--max-per-address", most_of_one_address, "REPRISE_MAX_PER_ADDRESS",
+                "connections that one address may have");
+    add_setting(app, "--rate", requests_per_second, "REPRISE_RATE",
+                "requests per second of one key, per process; twice as many at once; 0: no limit");
+    add_setting(app, "--cors-origins", cors_origins, "REPRISE_CORS_ORIGINS",
+                "origins whose pages may call the API, comma-separated (default: none)");
     add_setting(app, "--drain", drain_s, "REPRISE_DRAIN", "seconds that requests in hand may take after TERM");
-    add_setting(app, "--durability", durability, "REPRISE_DURABILITY",
-                "what Redis must promise: always, everysec or none (appendfsync)");
     common.add_to(app);
 }
 
@@ -32,8 +36,8 @@ void api_settings::validate() const {
         throw std::invalid_argument("REPRISE_THREADS must be 1 to 64");
     if (most_connections < 1)
         throw std::invalid_argument("REPRISE_MAX_CONNECTIONS must be at least 1");
-    if (durability != "always" && durability != "everysec" && durability != "none")
-        throw std::invalid_argument("REPRISE_DURABILITY must be always, everysec or none");
+    if (most_of_one_address < 1)
+        throw std::invalid_argument("REPRISE_MAX_PER_ADDRESS must be at least 1");
 }
 
 std::string api_settings::host() const {

@@ -10,8 +10,10 @@ struct api_settings {
     std::string listen = "127.0.0.1:8080";
     unsigned threads = 2;
     unsigned most_connections = 4096;
+    unsigned most_of_one_address = 1024;
+    unsigned requests_per_second = 1000; // of one key; 0: no limit
+    std::string cors_origins;
     unsigned drain_s = 10;
-    std::string durability = "always"; // what Redis must be set to for this process to be ready
 
     void add_to(CLI::App& app);
     void validate() const; // throws std::invalid_argument that names the setting

@@ -9,12 +9,19 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <span>
 #include <stdexcept>
+#include <unordered_map>
+#include <vector>
 
 namespace reprise::log {
 namespace {
 
 constexpr std::size_t longest_value = 2048;
+constexpr unsigned most_of_one_event = 20; // a second, from warnings up
 
 struct sink {
     std::shared_ptr<spdlog::logger> out = spdlog::stderr_logger_mt("reprise");
@@ -36,7 +43,36 @@ sink& the_sink() {
 
 constexpr std::string_view names[] = {"debug", "info", "warn", "error"};
 
-std::string as_json(const sink& s, level l, std::string_view event, std::initializer_list<field> fields) {
+// Keeps an outage from filling the disk with what every request has to say of it.
+class moderation {
+  public:
+    // How many lines of this event were left out before this one; nothing if this one is left out, too.
+    std::optional<unsigned> admit(std::string_view event) {
+        const auto now = std::chrono::steady_clock::now();
+        const std::lock_guard held(lock_);
+        auto& t = tallies_[std::string(event)]; // there are as many as there are events in the code
+        if (now - t.began >= std::chrono::seconds(1)) {
+            t.began = now;
+            t.written = 0;
+        }
+        if (t.written == most_of_one_event) {
+            ++t.left_out;
+            return std::nullopt;
+        }
+        ++t.written;
+        return std::exchange(t.left_out, 0);
+    }
+
+  private:
+    struct tally {
+        std::chrono::steady_clock::time_point began;
+        unsigned written = 0, left_out = 0;
+    };
+    std::mutex lock_;
+    std::unordered_map<std::string, tally> tallies_;
+};
+
+std::string as_json(const sink& s, level l, std::string_view event, std::span<const field> fields) {
     json::writer w;
     w.begin_object()
         .member("time", rfc3339(wall_clock()))
@@ -49,7 +85,7 @@ std::string as_json(const sink& s, level l, std::string_view event, std::initial
     return w.take();
 }
 
-std::string as_text(level l, std::string_view event, std::initializer_list<field> fields) {
+std::string as_text(level l, std::string_view event, std::span<const field> fields) {
     std::string line = rfc3339(wall_clock()).substr(11, 12);
     line.append(" ").append(names[static_cast<int>(l)]).append(" ").append(event);
     for (const auto& f : fields) {
@@ -80,7 +116,16 @@ void write(level l, std::string_view event, std::initializer_list<field> fields)
     auto& s = the_sink();
     if (l < s.least.load(std::memory_order_relaxed))
         return;
-    s.out->log(spdlog::level::info, s.json ? as_json(s, l, event, fields) : as_text(l, event, fields));
+    std::vector<field> said(fields);
+    if (l >= level::warn) {
+        static moderation moderated;
+        const auto left_out = moderated.admit(event);
+        if (!left_out)
+            return;
+        if (*left_out > 0)
+            said.push_back({"left_out", std::to_string(*left_out)});
+    }
+    s.out->log(spdlog::level::info, s.json ? as_json(s, l, event, said) : as_text(l, event, said));
 }
 
 } // namespace reprise::log

@@ -1,4 +1,5 @@
-// One line per event: a name and fields. JSON when standard error is not a terminal, else text; by spdlog.
+// One line per event: a name and fields. JSON when standard error is not a terminal, else text; by spdlog. Of warnings and
+// errors with one name, 20 a second are written; the next one then says how many were `left_out`.
 #pragma once
 #include <initializer_list>
 #include <string>

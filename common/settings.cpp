@@ -5,23 +5,28 @@
 
 #include <CLI/CLI.hpp>
 
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 
 namespace reprise {
 namespace {
 
-std::string first_line(const std::string& file) {
-    std::ifstream in(file);
-    std::string line;
-    if (!in || !std::getline(in, line))
-        throw std::invalid_argument("REPRISE_REDIS_PASSWORD_FILE: cannot read " + file);
-    return line;
-}
-
 void require(bool holds, const std::string& what) {
     if (!holds)
         throw std::invalid_argument(what);
+}
+
+std::string password_in(const std::string& file) {
+    namespace fs = std::filesystem;
+    std::error_code ec;
+    const auto permissions = fs::status(file, ec).permissions();
+    std::ifstream in(file);
+    std::string line;
+    require(!ec && in && std::getline(in, line), "REPRISE_REDIS_PASSWORD_FILE: cannot read " + file);
+    require((permissions & fs::perms::others_read) == fs::perms::none,
+            "REPRISE_REDIS_PASSWORD_FILE: everyone can read " + file + "; try chmod 600");
+    return line;
 }
 
 } // namespace
@@ -36,6 +41,15 @@ template void add_setting(CLI::App&, const std::string&, int&, const std::string
 template void add_setting(CLI::App&, const std::string&, unsigned&, const std::string&, const std::string&);
 template void add_setting(CLI::App&, const std::string&, std::int64_t&, const std::string&, const std::string&);
 
+std::optional<int> read_command_line(CLI::App& app, int argc, char** argv) {
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& e) {
+        return app.exit(e) == 0 ? 0 : configuration_error;
+    }
+    return std::nullopt;
+}
+
 void common_settings::add_to(CLI::App& app) {
     add_setting(app, "--redis-url", redis_url, "REPRISE_REDIS_URL", "redis://[user:pass@]host:port or unix:///path");
     add_setting(app, "--redis-user", redis_user, "REPRISE_REDIS_USER", "Redis ACL user, if not in the URL");
@@ -43,6 +57,8 @@ void common_settings::add_to(CLI::App& app) {
                 "file with the user's password");
     add_setting(app, "--redis-timeout", redis_timeout_ms, "REPRISE_REDIS_TIMEOUT",
                 "ms that a call of Redis may take");
+    add_setting(app, "--durability", durability, "REPRISE_DURABILITY",
+                "what Redis must promise: always, everysec or none (appendfsync)");
     add_setting(app, "--blobs", blobs, "REPRISE_BLOBS", "where blobs are kept: file:///absolute/path");
     add_setting(app, "--partitions", partitions, "REPRISE_PARTITIONS", "partitions in Redis; may grow, never shrink");
     add_setting(app, "--lease", lease_ms, "REPRISE_LEASE", "ms that a run stays a silent worker's");
@@ -60,9 +76,13 @@ void common_settings::validate() const {
     blob_root();
     require(partitions >= 1 && partitions <= max_partitions, "REPRISE_PARTITIONS must be 1 to 1024");
     require(redis_timeout_ms >= 50 && redis_timeout_ms <= 60'000, "REPRISE_REDIS_TIMEOUT must be 50 to 60000 ms");
+    require(durability == "always" || durability == "everysec" || durability == "none",
+            "REPRISE_DURABILITY must be always, everysec or none");
     require(beat_ms >= 50 && lease_ms >= 2 * beat_ms && lease_ms <= 3'600'000,
             "REPRISE_LEASE must be at least twice REPRISE_BEAT (50 ms or more), and at most an hour");
-    require(sweep_ms >= 50 && sweep_ms <= 60'000, "REPRISE_SWEEP must be 50 to 60000 ms");
+    // A longer time without a sweep is taken for an outage of Redis, in which no lost lease counts (sweep.lua).
+    require(sweep_ms >= 50 && sweep_ms <= 60'000 && sweep_ms <= std::max(1000, lease_ms / 3),
+            "REPRISE_SWEEP must be 50 to 60000 ms, and at most a third of REPRISE_LEASE");
     require(queue_ttl_s >= 1, "REPRISE_QUEUE_TTL must be at least 1 s");
     require(run_deadline_s >= 1, "REPRISE_RUN_DEADLINE must be at least 1 s");
     require(retention_s >= 1, "REPRISE_RETENTION must be at least 1 s");
@@ -79,7 +99,7 @@ redis::options common_settings::redis_options(std::string name) const {
     if (!redis_user.empty())
         o.where.user = redis_user;
     if (!redis_password_file.empty())
-        o.where.password = first_line(redis_password_file);
+        o.where.password = password_in(redis_password_file);
     o.name = std::move(name);
     o.reply_timeout = std::chrono::milliseconds(redis_timeout_ms);
     o.connect_timeout = std::chrono::milliseconds(std::min(redis_timeout_ms, 1000));

@@ -3,6 +3,7 @@
 #include "common/queue/run_queue.hpp"
 #include "common/redis/connection.hpp"
 
+#include <optional>
 #include <string>
 
 namespace CLI {
@@ -11,10 +12,17 @@ class App;
 
 namespace reprise {
 
+inline constexpr int configuration_error = 78; // exit status, EX_CONFIG: a setting, or Redis itself, is not as it must be
+
+// Exit status if the program is to end here: 0 after --help or --version, configuration_error when it was told something that
+// it does not understand, which it then has said.
+std::optional<int> read_command_line(CLI::App& app, int argc, char** argv);
+
 struct common_settings {
     std::string redis_url = "redis://127.0.0.1:6379";
     std::string redis_user;
     std::string redis_password_file;
+    std::string durability = "always";
     std::string blobs = "file:///var/lib/reprise/blobs";
     std::string log_level = "info";
     unsigned partitions = 1;

@@ -22,7 +22,8 @@ int main(int argc, char** argv) {
     settings.add_to(app);
     bool health = false;
     app.add_flag("--health", health, "say whether the worker of this host (or --name) is alive, and end");
-    CLI11_PARSE(app, argc, argv);
+    if (const auto status = reprise::read_command_line(app, argc, argv))
+        return *status;
 
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGCHLD, SIG_IGN); // wardens are reaped by the kernel
@@ -33,7 +34,7 @@ int main(int argc, char** argv) {
         reprise::log::configure(settings.common.log_level, "worker");
     } catch (const std::invalid_argument& e) {
         std::cerr << "reprise-worker: " << e.what() << "\n";
-        return 78; // EX_CONFIG
+        return reprise::configuration_error;
     }
     return health ? reprise::worker::check_health(settings) : reprise::worker::work(settings);
 }

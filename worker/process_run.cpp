@@ -10,6 +10,7 @@
 #include "worker/backoff.hpp"
 #include "worker/command/command.hpp"
 #include "worker/steps/step.hpp"
+#include "worker/steps/step_facts.hpp"
 
 #include "common/async/on_pool.hpp"
 
@@ -24,6 +25,7 @@ namespace asio = boost::asio;
 
 namespace {
 
+constexpr std::int64_t drain_patience_ms = 3000;
 constexpr auto pause_between_tries = std::chrono::milliseconds(200);
 
 class run_process {
@@ -51,7 +53,8 @@ class run_process {
             }
             if (co_await begin(i, rule) == write_outcome::stale)
                 co_return;
-            step_context context{rule, *space_, *held_, deps_.plans.tools(), deadline_, deps_.step_path};
+            step_context context{
+                rule, *space_, *held_, deps_.plans.tools(), deadline_, deps_.step_path, run_.fields.text("trace")};
             in_hand_ = i;
             auto outcome = co_await perform(context);
             const bool go_on = co_await settle(i, rule, outcome);
@@ -68,7 +71,7 @@ class run_process {
             step_outcome nothing;
             co_await record_end(in_hand_, plan_.steps[in_hand_], "interrupted", nothing);
         }
-        co_await hand_back_after(backoff(5), std::move(why));
+        co_await hand_back_after(backoff(2), std::move(why));
     }
 
     // Off the thread that keeps the leases: a command may have left a hundred thousand files.
@@ -80,7 +83,7 @@ class run_process {
     asio::awaitable<void> hand_back_after(std::chrono::milliseconds delay, std::string cause) {
         const auto& t = held_->ticket;
         auto call = [&] { return deps_.queue.release(t, delay, cause, pending_); };
-        co_await insist(call);
+        co_await tell(call);
     }
 
     asio::awaitable<void> fail(errc code, std::string step, std::string message) {
@@ -89,7 +92,7 @@ class run_process {
             return deps_.queue.finish(t, run_status::failed, "failed", "", std::string(code_of(code)), step, message,
                                       pending_);
         };
-        if (co_await insist(call) == write_outcome::stale)
+        if (co_await tell(call) == write_outcome::stale)
             co_return;
         log::info("run_ended",
                   {{"run", run_.id}, {"status", "failed"}, {"code", std::string(code_of(code))}, {"step", step}});
@@ -121,45 +124,22 @@ class run_process {
 
     // --- recording ---
 
-    std::string facts(const step_rule& rule, std::string_view status, const step_outcome* o) const {
-        json::writer w;
-        w.begin_object().member("name", rule.name).member("status", status).member("attempt", std::int64_t{attempt_});
-        if (!rule.required)
-            w.key("required").boolean(false);
-        if (o && o->error) {
-            w.key("error").begin_object().member("code", code_of(o->error->code));
-            w.member("message", utf8_prefix(as_utf8(o->error->message), 2000));
-            if (o->exit_code >= 0)
-                w.member("exitCode", std::int64_t{o->exit_code});
-            if (o->signal > 0)
-                w.member("signal", std::int64_t{o->signal});
-            w.end_object();
-        }
-        if (o && !o->artifacts.empty()) {
-            w.key("artifacts").begin_array();
-            for (const auto& a : o->artifacts)
-                w.string(a.key);
-            w.end_array();
-        }
-        w.end_object();
-        return w.take();
-    }
-
-    // Repeats a write until Redis has answered, but not beyond the lease: then the run is somebody else's.
+    // Repeats a write until Redis has answered, but not beyond the lease: then the run is somebody else's. A worker that is
+    // told to hand back does not wait so long: who told it waits as well.
     template <class Call>
     asio::awaitable<write_outcome> insist(Call& call) {
         asio::steady_timer pause(co_await asio::this_coro::executor);
+        const auto patience = boottime_ms() + drain_patience_ms;
         while (!held_->lost) {
             try {
                 const auto outcome = co_await call();
                 if (outcome == write_outcome::stale)
                     held_->lost = true;
-                pending_.clear();
                 co_return outcome;
             } catch (const redis::unavailable& e) {
                 log::warn("write_waits", {{"run", run_.id}, {"why", e.what()}});
             }
-            if (boottime_ms() >= held_->lease_end)
+            if (boottime_ms() >= held_->lease_end || (held_->hand_back && boottime_ms() >= patience))
                 held_->lost = true;
             pause.expires_after(pause_between_tries);
             co_await pause.async_wait(asio::use_awaitable);
@@ -167,18 +147,26 @@ class run_process {
         co_return write_outcome::stale;
     }
 
+    // The same for a call that carries what is pending.
+    template <class Call>
+    asio::awaitable<write_outcome> tell(Call& call) {
+        const auto outcome = co_await insist(call);
+        pending_.clear();
+        co_return outcome;
+    }
+
     // The end of the step before goes into the same call.
     asio::awaitable<write_outcome> begin(std::size_t i, const step_rule& rule) {
         step_change change;
         change.index = i;
         change.status = "running";
-        change.facts = facts(rule, "running", nullptr);
+        change.facts = step_facts(rule, "running", attempt_);
         pending_.push_back(std::move(change));
         const auto& t = held_->ticket;
         const auto plan = plan_.plan();
         auto call = [&] { return deps_.queue.step(t, plan, rule.name, pending_); };
         log::debug("step_begins", {{"run", run_.id}, {"step", rule.name}, {"attempt", std::to_string(attempt_)}});
-        co_return co_await insist(call);
+        co_return co_await tell(call);
     }
 
     asio::awaitable<void> record_end(std::size_t i, const step_rule& rule, std::string status, step_outcome& o) {
@@ -194,10 +182,15 @@ class run_process {
         change.index = i;
         change.ended = true;
         change.status = status;
-        change.facts = facts(rule, status, &o);
+        change.facts = step_facts(rule, status, attempt_, &o);
         if (!o.artifacts.empty())
             co_await store(o.artifacts, change);
         pending_.push_back(std::move(change));
+    }
+
+    asio::awaitable<write_outcome> kept(unsigned partition, std::vector<std::string> blobs) {
+        co_await deps_.queue.keep(partition, space_->org(), std::move(blobs));
+        co_return write_outcome::done;
     }
 
     // Pinned, then put, then (with the change) committed: an artifact that anyone can see is there.
@@ -205,7 +198,9 @@ class run_process {
         for (const auto& f : files)
             change.blobs.push_back(f.sha256);
         const auto partition = partition_of(id_kind::run, run_.id).value();
-        co_await deps_.queue.pin(partition, space_->org(), change.blobs);
+        auto keep = [&]() -> asio::awaitable<write_outcome> { return kept(partition, change.blobs); };
+        if (co_await insist(keep) == write_outcome::stale)
+            co_return;
         json::writer w;
         w.begin_array();
         for (const auto& f : files) {
@@ -288,7 +283,7 @@ class run_process {
     asio::awaitable<void> block(const std::string& tool) {
         const auto& t = held_->ticket;
         auto call = [&] { return deps_.queue.block(t, tool, pending_); };
-        co_await insist(call);
+        co_await tell(call);
         log::warn("run_blocked", {{"run", run_.id}, {"tool", tool}});
     }
 
@@ -297,7 +292,7 @@ class run_process {
         const std::string verdict(end.verdict);
         const auto& t = held_->ticket;
         auto call = [&] { return deps_.queue.finish(t, end.status, verdict, quality_, "", "", "", pending_); };
-        co_await insist(call);
+        co_await tell(call);
         log::info("run_ended",
                   {{"run", run_.id}, {"status", std::string(name_of(end.status))}, {"verdict", verdict}});
     }

@@ -13,6 +13,7 @@
 #include "worker/command/command.hpp"
 #include "worker/lease_book.hpp"
 #include "worker/process_run.hpp"
+#include "worker/readiness.hpp"
 #include "worker/registry.hpp"
 #include "worker/scratch.hpp"
 
@@ -35,7 +36,6 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr int configuration_error = 78; // EX_CONFIG
 constexpr auto check_every = milliseconds(1000);
 constexpr auto after_failure = milliseconds(500);
 constexpr std::size_t most_claimed_at_once = 64;
@@ -85,24 +85,8 @@ class worker {
     }
 
     asio::awaitable<void> start() {
-        bool ready = false;
-        while (!ready && !draining_) {
-            try {
-                co_await functions_.install();
-                const auto store = co_await redis_.call(redis::command::of("HGET", keys::meta, "store"));
-                if (store.is_nil())
-                    log::info("waiting_to_start", {{"why", "no API has made the blob store known yet"}});
-                else {
-                    co_await blobs_.check(std::string(store.text()));
-                    co_await agree_on_partitions();
-                    ready = true;
-                }
-            } catch (const outage& e) {
-                log::warn("waiting_to_start", {{"why", e.what()}});
-            }
-            if (!ready)
-                co_await sleep(after_failure);
-        }
+        while (!draining_ && !co_await ready_to_work(functions_, blobs_, settings_.common))
+            co_await sleep(after_failure);
         log::info("working",
                   {{"worker", id_}, {"slots", std::to_string(settings_.concurrency)}, {"tools", tools_here()}});
         spawn(beat_loop(), "beat");
@@ -112,16 +96,10 @@ class worker {
             spawn(claim_loop(p), "claim");
     }
 
-    // With fewer partitions than there are, runs of the others would wait for ever, and nobody would say so.
-    asio::awaitable<void> agree_on_partitions() {
-        const auto known = co_await redis_.call(redis::command::of("HGET", keys::meta, "partitions"));
-        if (known.text() != std::to_string(settings_.common.partitions))
-            throw std::runtime_error("REPRISE_PARTITIONS is not what Redis has: " + std::string(known.text()));
-    }
-
     // --- 1. claim ---
 
     asio::awaitable<void> claim_loop(unsigned partition) {
+        ++claim_loops_;
         auto token = random_base32(26);
         bool repeated = false;
         while (!draining_ && !quiet_) {
@@ -156,14 +134,30 @@ class worker {
             else if (got.runs.empty() && !got.looked_at_tickets && !co_await bell_.wait(partition))
                 co_await sleep(after_failure);
         }
-        // A claim whose reply was lost may have taken runs: they are handed back by the sweep when their lease ends.
+        if (repeated)
+            co_await take_lost_claim(partition, token);
+        --claim_loops_;
+        changed_.cancel();
+    }
+
+    // The last claim before a drain was left without an answer: the runs that it may have taken are handed back now,
+    // instead of by a sweep when their lease has ended.
+    asio::awaitable<void> take_lost_claim(unsigned partition, std::string claim_token) {
+        const auto sent = boottime_ms();
+        try {
+            auto got = co_await queue_.claim(partition, id_, std::move(claim_token), 0, true);
+            for (auto& c : got.runs)
+                take(std::move(c), sent);
+        } catch (const std::exception& e) {
+            log::warn("claim_failed", {{"why", e.what()}}); // then by the sweep after all
+        }
     }
 
     void take(claimed_run c, std::int64_t claim_sent) {
         const auto id = c.ticket.run;
         const auto ticket = c.ticket;
         auto held = held_.add(c.ticket, claim_sent + settings_.common.lease_ms);
-        held->hand_back = draining_now_;
+        held->hand_back = draining_; // it came while we were closing: nothing of it has been begun
         log::debug("claimed", {{"run", id}, {"epoch", std::to_string(c.ticket.epoch)}});
         asio::co_spawn(
             io_, process_run(std::move(c), std::move(held), deps_), [this, id, ticket](std::exception_ptr failed) {
@@ -190,9 +184,11 @@ class worker {
                                          : quiet_  ? "quiet"
                                                    : "running",
                                          tools_here(), settings_.concurrency, held_.size()};
-                co_await enroll(redis_, entry, milliseconds(settings_.common.lease_ms));
+                // Leases first: Redis may refuse the rest (out of memory), and yet extend these.
                 for (unsigned p = 0; p < settings_.common.partitions; ++p)
                     co_await held_.beat(p, queue_, id_);
+                co_await enroll(redis_, entry, milliseconds(settings_.common.lease_ms));
+                co_await functions_.mark_in_use();
                 next = milliseconds(settings_.common.beat_ms);
             } catch (const outage& e) {
                 log::warn("beat_failed", {{"why", e.what()}});
@@ -280,13 +276,10 @@ class worker {
         spawn(end_when_idle(), "end");
     }
 
-    void hand_everything_back() {
-        draining_now_ = true;
-        held_.hand_back_all();
-    }
+    void hand_everything_back() { held_.hand_back_all(); }
 
     asio::awaitable<void> end_when_idle() {
-        while (!held_.empty() || claiming_ > 0)
+        while (!held_.empty() || claim_loops_ > 0)
             co_await wait_for_change();
         try {
             co_await sign_off(redis_, id_);
@@ -329,7 +322,8 @@ class worker {
     asio::signal_set signals_;
     asio::steady_timer changed_, drain_timer_;
     std::size_t claiming_ = 0; // slots promised to claims in flight
-    bool draining_ = false, draining_now_ = false, quiet_ = false;
+    int claim_loops_ = 0;      // that may still have taken runs
+    bool draining_ = false, quiet_ = false;
     int status_ = 0;
 };
 

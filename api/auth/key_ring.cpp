@@ -14,13 +14,18 @@ constexpr std::size_t most_remembered = 10'000;
 constexpr auto remembered_for = std::chrono::seconds(2);
 } // namespace
 
-asio::awaitable<std::optional<caller>> key_ring::identify(std::string authorization) {
+asio::awaitable<std::optional<caller>> key_ring::identify(std::string authorization, bool may_ask) {
     constexpr std::string_view scheme = "Bearer ";
     if (!boost::algorithm::istarts_with(authorization, scheme))
         co_return std::nullopt;
     const auto key = parse_api_key(std::string_view(authorization).substr(scheme.size()));
     if (!key)
         co_return std::nullopt;
+    if (!may_ask) {
+        const auto known = cache_.find(key->id);
+        if (known == cache_.end() || known->second.fields.empty())
+            co_return std::nullopt;
+    }
 
     const auto stored = co_await look_up(key->id);
     // An unknown key is compared as well, with nothing: both ways take the same time.

@@ -19,8 +19,9 @@ namespace reprise::api {
 class key_ring {
   public:
     explicit key_ring(redis::connection& c) : redis_(c) {}
-    // Nothing for every reason there is: absent, malformed, unknown, expired, revoked.
-    boost::asio::awaitable<std::optional<caller>> identify(std::string authorization);
+    // Nothing for every reason there is: absent, malformed, unknown, expired, revoked. Without `may_ask`, a key that has not
+    // been right before is not looked up and is taken for wrong.
+    boost::asio::awaitable<std::optional<caller>> identify(std::string authorization, bool may_ask);
 
   private:
     struct remembered {

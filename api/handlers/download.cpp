@@ -67,6 +67,12 @@ asio::awaitable<response> download_artifact(request& req, services& s) {
     const auto expires = run->fields.number("expires");
     if (expires != 0 && expires <= wall_clock())
         co_return error_response({errc::artifact_expired, "expired at " + rfc3339(expires)}, accept); // 410
+    const auto etag = "\"" + found->sha256 + "\"";
+    if (matches_etag(req.header(http::field::if_none_match), etag)) {
+        auto same = json_response(304, "");
+        same.with("ETag", etag).with("Cache-Control", "private, max-age=3600");
+        co_return same;
+    }
     auto blob = co_await s.blobs.open({req.who.org, found->sha256});
     if (!blob)
         co_return error_response({errc::artifact_not_found, "the bytes of this artifact are gone"}, accept);
@@ -74,7 +80,11 @@ asio::awaitable<response> download_artifact(request& req, services& s) {
     response r;
     r.content_type = found->content_type;
     const auto whole = blob->size();
-    auto range = read_range(req.header(http::field::range), whole);
+    // If-Range: the part is wanted only of the very bytes that the caller has the rest of.
+    const auto condition = req.header(http::field::if_range);
+    std::optional<span_of_bytes> range;
+    if (condition.empty() || condition == etag)
+        range = read_range(req.header(http::field::range), whole);
     if (range && range->size == 0) {
         auto refusal = error_response({errc::range_not_satisfiable, ""}, accept);
         refusal.with("Content-Range", "bytes */" + std::to_string(whole));
@@ -88,7 +98,7 @@ asio::awaitable<response> download_artifact(request& req, services& s) {
     // What generators made of a stranger's document: never run or rendered in our origin.
     r.with("Content-Disposition", "attachment; filename=\"" + file_name(*found) + "\"");
     r.with("Content-Security-Policy", "sandbox").with("Accept-Ranges", "bytes");
-    r.with("ETag", "\"" + found->sha256 + "\"").with("Cache-Control", "private, max-age=3600");
+    r.with("ETag", etag).with("Cache-Control", "private, max-age=3600");
     const auto part = range.value_or(span_of_bytes{0, whole});
     r.blob = blob_body{std::move(*blob), part.offset, part.size};
     co_return r;

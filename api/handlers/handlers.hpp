@@ -14,20 +14,37 @@ using handled = boost::asio::awaitable<response>;
 
 handled start_run(request& req, services& s);
 handled retry_run(request& req, services& s);
+handled preview_retry(request& req, services& s);
+handled watch_run(request& req, services& s);
 handled cancel_run(request& req, services& s);
 handled get_run(request& req, services& s);
 handled list_runs(request& req, services& s);
+handled list_dead(request& req, services& s);
 handled list_projects(request& req, services& s);
 handled get_project(request& req, services& s);
 handled download_artifact(request& req, services& s);
 handled live(request& req, services& s);
+handled describe(request& req, services& s);
 handled ready(request& req, services& s);
 
 // --- shared by them ---
 
+// error_response for this request; a full queue says when it is worth coming back.
+response refusal(const failure& f, const request& req, services& s);
+// Whether an If-None-Match names this (strong) ETag.
+bool matches_etag(std::string_view if_none_match, std::string_view etag);
+// `limit` of a list: 1 to 100.
+result<std::size_t> page_limit(const request& req, std::size_t otherwise);
+std::string_view query_text(const request& req, std::string_view name); // empty if absent; lives as long as `req`
+
 // The caller's run; run_not_found for one that is unknown or another organisation's, after the same Redis calls.
 boost::asio::awaitable<result<run_record>> load_run(const caller& who, std::string id, services& s);
 boost::asio::awaitable<record> load_project(unsigned partition, std::string_view id, services& s);
+
+// `Prefer: wait=N`: seconds, 0 without it. Holds the request until the run has moved on from `seq`, the peer has left, or so
+// long.
+std::int64_t preferred_wait(const request& req);
+boost::asio::awaitable<void> wait_for_change(request& req, services& s, std::int64_t seq, std::int64_t seconds);
 
 // What an Idempotency-Key makes of a request: both empty without the header.
 struct idempotency {

@@ -1,29 +1,11 @@
 // livez: the process answers. readyz: Redis writes, promises what it should, and the blob store is there.
 #include "api/handlers/handlers.hpp"
 #include "common/json/writer.hpp"
+#include "common/redis/safety.hpp"
 
 namespace reprise::api {
 namespace asio = boost::asio;
 namespace {
-
-asio::awaitable<std::string> configured(redis::connection& c, std::string name) {
-    const auto answer = co_await c.call(redis::command::of("CONFIG", "GET", name));
-    co_return answer.size() == 2 ? std::string(answer[1].text()) : std::string();
-}
-
-// Empty if Redis is set to what this deployment promises its callers.
-asio::awaitable<std::string> durability_gap(services& s) {
-    if (s.durability == "none")
-        co_return "";
-    if (co_await configured(s.redis, "appendonly") != "yes")
-        co_return "Redis runs without its append-only file";
-    const auto fsync = co_await configured(s.redis, "appendfsync");
-    if (fsync != "always" && fsync != s.durability)
-        co_return "Redis is set to appendfsync " + fsync + ", not " + s.durability;
-    if (co_await configured(s.redis, "maxmemory-policy") != "noeviction")
-        co_return "Redis may evict keys: maxmemory-policy is not noeviction";
-    co_return "";
-}
 
 asio::awaitable<std::string> why_not_ready(services& s) {
     if (s.draining)
@@ -31,7 +13,7 @@ asio::awaitable<std::string> why_not_ready(services& s) {
     try {
         for (unsigned p = 0; p < s.queue.library().partitions(); ++p)
             co_await s.queue.ready(p);
-        if (auto gap = co_await durability_gap(s); !gap.empty())
+        if (auto gap = co_await redis::safety_gap(s.redis, s.durability); !gap.empty())
             co_return gap;
         co_await s.blobs.check(s.store_id);
     } catch (const outage& e) {

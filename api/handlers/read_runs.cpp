@@ -2,39 +2,20 @@
 #include "api/handlers/handlers.hpp"
 #include "api/render.hpp"
 #include "common/json/writer.hpp"
+#include "common/log.hpp"
 #include "common/queue/keys.hpp"
 #include "common/run/id.hpp"
-
-#include <charconv>
 
 namespace reprise::api {
 namespace asio = boost::asio;
 namespace {
 
-constexpr std::size_t default_page = 20, largest_page = 100;
+constexpr std::size_t default_page = 20;
 constexpr int most_looked_at = 1000; // runs read for one page when a filter lets few through
 
 // `seq` moves with every change; the verdict of a queued run also depends on whether a worker lives.
 std::string etag_of(const run_record& r, bool no_worker) {
     return "\"" + std::to_string(r.seq()) + (no_worker && r.status() == run_status::queued ? "-w" : "") + "\"";
-}
-
-bool matches(std::string_view if_none_match, std::string_view etag) {
-    if (if_none_match == "*")
-        return true;
-    while (!if_none_match.empty()) {
-        auto one = if_none_match.substr(0, if_none_match.find(','));
-        if_none_match.remove_prefix(std::min(if_none_match.size(), one.size() + 1));
-        while (one.starts_with(' ') || one.starts_with('\t'))
-            one.remove_prefix(1);
-        while (one.ends_with(' ') || one.ends_with('\t'))
-            one.remove_suffix(1);
-        if (one.starts_with("W/"))
-            one.remove_prefix(2); // If-None-Match compares weakly
-        if (one == etag)
-            return true;
-    }
-    return false;
 }
 
 struct page {
@@ -46,21 +27,16 @@ struct page {
 };
 
 result<page> read_page(const request& req) {
-    const auto get = [&](std::string_view name) {
-        const auto found = req.query.find(name);
-        return found == req.query.end() ? std::string_view() : std::string_view(found->second);
-    };
     page p;
-    if (const auto text = get("limit"); !text.empty()) {
-        const auto r = std::from_chars(text.data(), text.data() + text.size(), p.limit);
-        if (r.ec != std::errc() || r.ptr != text.data() + text.size() || p.limit < 1 || p.limit > largest_page)
-            return failure{errc::invalid_parameter, "limit must be 1 to 100"};
-    }
-    p.status = get("status");
+    const auto limit = page_limit(req, default_page);
+    if (!limit)
+        return limit.error();
+    p.limit = *limit;
+    p.status = query_text(req, "status");
     if (!p.status.empty() && !status_of(p.status))
         return failure{errc::invalid_parameter, "status is not one of the run statuses"};
 
-    const auto project = get("projectId"), source = get("sourceRunId");
+    const auto project = query_text(req, "projectId"), source = query_text(req, "sourceRunId");
     if (!project.empty() && !partition_of(id_kind::project, project))
         return failure{errc::invalid_parameter, "projectId is not a project id"};
     if (!source.empty() && !partition_of(id_kind::run, source))
@@ -71,7 +47,7 @@ result<page> read_page(const request& req) {
     p.index = project.empty() ? keys::runs(req.who.partition, req.who.org)
                               : keys::runs(req.who.partition, req.who.org, project);
 
-    if (const auto cursor = get("cursor"); !cursor.empty()) {
+    if (const auto cursor = query_text(req, "cursor"); !cursor.empty()) {
         if (!partition_of(id_kind::run, cursor))
             return failure{errc::invalid_parameter, "the cursor is not one that was given out"};
         p.after = cursor;
@@ -119,18 +95,63 @@ asio::awaitable<result<found_page>> walk(const request& req, const page& p, serv
     co_return out;
 }
 
+// The few fields that an ETag is made of. Nothing for what load_run would not find.
+asio::awaitable<std::optional<run_record>> glance(const request& req, services& s) {
+    run_record r;
+    r.id = req.parameters.at(0);
+    const auto answer = co_await s.redis.call(
+        redis::command::of("HMGET", keys::run(req.who.partition, r.id), "org", "seq", "status"));
+    if (answer[0].text() != req.who.org || !partition_of(id_kind::run, r.id))
+        co_return std::nullopt;
+    r.fields.set("seq", std::string(answer[1].text()));
+    r.fields.set("status", std::string(answer[2].text()));
+    co_return r;
+}
+
+response not_changed(const std::string& etag) {
+    auto r = json_response(304, "");
+    r.with("ETag", etag).with("Cache-Control", "private, no-cache");
+    return r;
+}
+
+// Who asks again and again mostly gets 304: that costs a glance, and no run is read or rendered for it. Held requests wait
+// for the run that the ETag tells of (or, without one, for any change) to move on.
+asio::awaitable<std::optional<response>> unchanged(request& req, std::int64_t seconds, services& s) {
+    const auto known = req.header(http::field::if_none_match);
+    const auto now = co_await glance(req, s);
+    if (!now || (known.empty() && (seconds == 0 || is_terminal(now->status()))))
+        co_return std::nullopt;
+    const bool no_worker = s.workers.seen().live == 0;
+    if (!known.empty() && !matches_etag(known, etag_of(*now, no_worker)))
+        co_return std::nullopt;
+    if (seconds == 0 || is_terminal(now->status()))
+        co_return not_changed(etag_of(*now, no_worker));
+    co_await wait_for_change(req, s, now->seq(), seconds);
+    const auto then = co_await glance(req, s);
+    const bool still_no_worker = s.workers.seen().live == 0;
+    if (known.empty() || !then || !matches_etag(known, etag_of(*then, still_no_worker)))
+        co_return std::nullopt;
+    co_return not_changed(etag_of(*then, still_no_worker));
+}
+
 } // namespace
 
 asio::awaitable<response> get_run(request& req, services& s) {
-    const auto run = co_await load_run(req.who, req.parameters.at(0), s);
-    if (!run)
-        co_return error_response(run.error(), req.header(http::field::accept));
-    const bool no_worker = (co_await s.workers.look()).live == 0;
-    const auto etag = etag_of(*run, no_worker);
-    auto r = matches(req.header(http::field::if_none_match), etag) ? json_response(304, "")
-                                                                   : json_response(200, render_run(*run, no_worker));
-    r.with("ETag", etag).with("Cache-Control", "private, no-cache");
-    co_return r;
+    const auto seconds = preferred_wait(req);
+    std::optional<response> r;
+    if (seconds > 0 || req.fields.count(http::field::if_none_match) > 0)
+        r = co_await unchanged(req, seconds, s);
+    if (!r) {
+        const auto run = co_await load_run(req.who, req.parameters.at(0), s);
+        if (!run)
+            co_return error_response(run.error(), req.header(http::field::accept));
+        const bool no_worker = s.workers.seen().live == 0;
+        r = json_response(200, render_run(*run, no_worker));
+        r->with("ETag", etag_of(*run, no_worker)).with("Cache-Control", "private, no-cache");
+    }
+    if (seconds > 0)
+        r->with("Preference-Applied", "wait=" + std::to_string(seconds));
+    co_return std::move(*r);
 }
 
 asio::awaitable<response> list_runs(request& req, services& s) {
@@ -147,11 +168,15 @@ asio::awaitable<response> list_runs(request& req, services& s) {
     if (!found)
         co_return error_response(found.error(), req.header(http::field::accept));
 
-    const bool no_worker = (co_await s.workers.look()).live == 0;
+    const bool no_worker = s.workers.seen().live == 0;
     json::writer w;
     w.begin_object().key("runs").begin_array();
     for (const auto& run : found->runs)
-        w.raw(render_run(run, no_worker));
+        try {
+            w.raw(render_run(run, no_worker));
+        } catch (const std::exception& e) { // a broken record must not hide the others; doctor tells of it
+            log::error("run_broken", {{"id", req.id}, {"why", e.what()}});
+        }
     w.end_array().optional("nextCursor", found->next).end_object();
     auto r = json_response(200, w.take());
     if (!found->next.empty()) {

@@ -1,7 +1,10 @@
 // POST /api/runs/{runId}/retry: a new run from the inputs that an earlier run retained. The file to show a visitor.
+// GET of the same path says what POST would answer.
 #include "api/handlers/handlers.hpp"
 #include "api/render.hpp"
 #include "common/crypto/digest.hpp"
+#include "common/json/writer.hpp"
+#include "common/queue/keys.hpp"
 #include "common/run/id.hpp"
 #include "common/run/mode.hpp"
 
@@ -47,6 +50,7 @@ new_run retry_of(const run_record& source, const request& req, std::string reaso
     n.actor = req.who.actor();
     n.idem = idem.hash;
     n.fingerprint = idem.fingerprint;
+    n.trace = req.trace;
     return n;
 }
 
@@ -81,17 +85,75 @@ asio::awaitable<response> retry_run(request& req, services& s) {
     // 403 and 402 come before 422: an archived project or a used-up quota is refused by accept, which sees no
     // blobs on disk. So a blob that is gone is reported only after accept would have taken the run.
     if (!blobs) {
-        const auto refusal =
-            co_await s.queue.would_refuse(req.who.partition, req.who.org, std::string(source->project()));
-        co_return error_response(refusal ? *refusal : blobs.error(), accept); // 403, 402, 422
+        const auto refusal = co_await s.queue.would_refuse(
+            req.who.partition, req.who.org, std::string(source->project()), std::vector<std::string>());
+        const bool before = refusal && refusal->code != errc::queue_full;
+        co_return error_response(before ? *refusal : blobs.error(), accept); // 403, 402, 422
     }
     const auto n = retry_of(*source, req, req.text("reason"), std::move(*blobs), *idem);
     const auto accepted = co_await s.queue.accept(req.who.partition, n);
     if (accepted && accepted->replayed) // before: by a lost reply, or an equal request
         co_return co_await replayed_response(req, accepted->run, &*source, accepted->by_key, s);
     if (!accepted)
-        co_return error_response(explained(accepted.error(), *source), accept); // 403, 402, 422, 503
+        co_return refusal(explained(accepted.error(), *source), req, s); // 403, 402, 422, 503
     co_return co_await accepted_response(n, *accepted, &*source, s);
+}
+
+namespace {
+
+// What a POST of this caller would be refused with; nothing if it would be accepted.
+asio::awaitable<std::optional<failure>> refusal_of(const request& req, const run_record& source, services& s) {
+    if (!req.who.has("runs:write"))
+        co_return failure{errc::insufficient_scope, "this call needs runs:write"};
+    auto blobs = co_await retained_blobs(req, source, s);
+    std::vector<std::string> named;
+    if (blobs)
+        named = *blobs;
+    const auto refusal = co_await s.queue.would_refuse(req.who.partition, req.who.org, std::string(source.project()),
+                                                       std::move(named));
+    if (!blobs && (!refusal || refusal->code == errc::queue_full))
+        co_return blobs.error();
+    if (!refusal)
+        co_return std::nullopt;
+    co_return explained(*refusal, source);
+}
+
+asio::awaitable<void> write_inputs(json::writer& w, const request& req, const run_record& source, services& s) {
+    w.key("inputs").begin_array();
+    for (const auto& input : inputs_of(source)) {
+        const auto held = co_await s.redis.call(
+            redis::command::of("ZSCORE", keys::retained(req.who.partition), req.who.org + "/" + input.sha256));
+        const auto size = co_await s.blobs.find(blob_id(req.who.org, input.sha256));
+        const auto until = held.is_nil() ? 0 : std::strtoll(std::string(held.text()).c_str(), nullptr, 10);
+        const bool retained = until > wall_clock() && size == static_cast<std::uint64_t>(input.bytes);
+        w.begin_object().member("name", input.name).member("fileName", input.file_name);
+        w.member("bytes", input.bytes).member("sha256", input.sha256).key("retained").boolean(retained);
+        if (until != 0)
+            w.member("retainedUntil", rfc3339(until));
+        w.end_object();
+    }
+    w.end_array();
+}
+
+} // namespace
+
+asio::awaitable<response> preview_retry(request& req, services& s) {
+    const auto source = co_await load_run(req.who, req.parameters.at(0), s);
+    if (!source)
+        co_return error_response(source.error(), req.header(http::field::accept)); // 404
+    const auto refusal = co_await refusal_of(req, *source, s);
+    json::writer w;
+    w.begin_object().member("runId", source->id).key("retryable").boolean(!refusal);
+    if (refusal) {
+        w.member("status", std::int64_t{http_status_of(refusal->code)}).member("error", code_of(refusal->code));
+        w.member("message",
+                 refusal->message.empty() ? meaning_of(refusal->code) : std::string_view(refusal->message));
+    }
+    co_await write_inputs(w, req, *source, s);
+    w.end_object();
+    auto r = json_response(200, w.take());
+    r.with("Cache-Control", "no-store");
+    co_return r;
 }
 
 } // namespace reprise::api

@@ -7,9 +7,63 @@
 #include "common/run/id.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 namespace reprise::api {
 namespace asio = boost::asio;
+
+namespace {
+constexpr std::int64_t longest_retry_after = 300; // seconds
+} // namespace
+
+response refusal(const failure& f, const request& req, services& s) {
+    auto r = error_response(f, req.header(http::field::accept));
+    if (f.code != errc::queue_full)
+        return r;
+    const auto whole = s.pace.seconds_for(req.who.partition, s.queue.limits().most_queued);
+    const auto wait = std::min(whole.value_or(longest_retry_after), longest_retry_after);
+    std::uint32_t dice = 0; // so that they do not all come back at once
+    fill_random(&dice, sizeof dice);
+    r.instead(
+        "Retry-After",
+        std::to_string(1 + dice % static_cast<std::uint32_t>(std::max<std::int64_t>(wait / 4, 1)) + wait * 3 / 4));
+    return r;
+}
+
+std::string_view query_text(const request& req, std::string_view name) {
+    const auto found = req.query.find(name);
+    return found == req.query.end() ? std::string_view() : std::string_view(found->second);
+}
+
+result<std::size_t> page_limit(const request& req, std::size_t otherwise) {
+    constexpr std::size_t largest = 100;
+    const auto text = query_text(req, "limit");
+    std::size_t n = otherwise;
+    if (text.empty())
+        return n;
+    const auto r = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (r.ec != std::errc() || r.ptr != text.data() + text.size() || n < 1 || n > largest)
+        return failure{errc::invalid_parameter, "limit must be 1 to 100"};
+    return n;
+}
+
+bool matches_etag(std::string_view if_none_match, std::string_view etag) {
+    if (if_none_match == "*")
+        return true;
+    while (!if_none_match.empty()) {
+        auto one = if_none_match.substr(0, if_none_match.find(','));
+        if_none_match.remove_prefix(std::min(if_none_match.size(), one.size() + 1));
+        while (one.starts_with(' ') || one.starts_with('\t'))
+            one.remove_prefix(1);
+        while (one.ends_with(' ') || one.ends_with('\t'))
+            one.remove_suffix(1);
+        if (one.starts_with("W/"))
+            one.remove_prefix(2); // If-None-Match compares weakly
+        if (one == etag)
+            return true;
+    }
+    return false;
+}
 
 asio::awaitable<result<run_record>> load_run(const caller& who, std::string id, services& s) {
     const failure not_found{errc::run_not_found, ""};
@@ -88,9 +142,12 @@ response accepted(const run_record& run, const record& project, const run_record
 
 asio::awaitable<response> accepted_response(const new_run& n, const accepted_run& a, const run_record* source,
                                             services& s) {
-    const auto workers = co_await s.workers.look();
-    co_return accepted(record_of(n, a), a.project, source, render_capabilities(a, workers, s.durability),
-                       workers.live == 0);
+    const auto workers = s.workers.seen();
+    co_return accepted(
+        record_of(n, a), a.project, source,
+        render_capabilities(a, workers, s.durability,
+                            s.pace.seconds_for(partition_of(id_kind::run, a.run).value_or(0), a.queued)),
+        workers.live == 0);
 }
 
 asio::awaitable<response> replayed_response(const request& req, std::string id, const run_record* source, bool by_key,
@@ -99,7 +156,7 @@ asio::awaitable<response> replayed_response(const request& req, std::string id, 
     if (!run)
         co_return error_response(run.error(), req.header(http::field::accept));
     const auto project = co_await load_project(req.who.partition, run->project(), s);
-    const auto workers = co_await s.workers.look();
+    const auto workers = s.workers.seen();
     auto r = accepted(*run, project, source, "", workers.live == 0);
     if (by_key)
         r.with("Idempotent-Replayed", "true");

@@ -138,8 +138,9 @@ asio::awaitable<response> start_run(request& req, services& s) {
     n.project = (*order)["projectId"];
     n.mode = *stored_mode((*order)["mode"]);
     // A forecast, before bytes are written for nothing: accept decides again.
-    if (const auto refusal = co_await s.queue.would_refuse(req.who.partition, n.org, n.project))
-        co_return error_response(*refusal, accept); // 404, 403, 402
+    if (const auto refused =
+            co_await s.queue.would_refuse(req.who.partition, n.org, n.project, std::vector<std::string>()))
+        co_return refusal(*refused, req, s); // 404, 403, 402
 
     const auto now = static_cast<std::uint64_t>(wall_clock());
     n.id = make_id(id_kind::run, req.who.partition, now, random_base32(16));
@@ -148,6 +149,7 @@ asio::awaitable<response> start_run(request& req, services& s) {
     n.actor = req.who.actor();
     n.idem = idem->hash;
     n.fingerprint = idem->fingerprint;
+    n.trace = req.trace;
 
     auto work = [&fields = *order] { return digest(fields); };
     auto d = co_await on_pool(s.documents, std::move(work));
@@ -162,7 +164,7 @@ asio::awaitable<response> start_run(request& req, services& s) {
     if (accepted && accepted->replayed) // before: by a lost reply, or an equal request
         co_return co_await replayed_response(req, accepted->run, nullptr, accepted->by_key, s);
     if (!accepted)
-        co_return error_response(accepted.error(), accept); // 404, 403, 402, 503
+        co_return refusal(accepted.error(), req, s); // 404, 403, 402, 503
     co_return co_await accepted_response(n, *accepted, nullptr, s);
 }
 

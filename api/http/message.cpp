@@ -34,6 +34,11 @@ response& response::with(std::string_view name, std::string_view value) {
     return *this;
 }
 
+response& response::instead(std::string_view name, std::string_view value) {
+    std::erase_if(headers, [&](const auto& h) { return h.first == name; });
+    return with(name, value);
+}
+
 response json_response(unsigned status, std::string body) {
     response r;
     r.status = status;

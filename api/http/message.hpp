@@ -9,6 +9,7 @@
 #include <boost/beast/http/verb.hpp>
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 namespace reprise::api {
 
 namespace http = boost::beast::http;
+class peer;
 
 struct request {
     http::verb method{};
@@ -27,7 +29,9 @@ struct request {
     json::text_fields body;                                // members of the JSON body that the route names
     std::string body_digest;                               // of the bytes as sent; only with an Idempotency-Key
     std::string id;                                        // of the request, in logs and in X-Request-Id
+    std::string trace;                                     // the caller's traceparent, if it is well-formed
     caller who;                                            // empty on routes without access control
+    peer* from = nullptr;                                  // who waits for the answer; outlives the handler
 
     std::string_view header(http::field f) const { return fields[f]; }
     std::string_view header(std::string_view name) const { return fields[name]; }
@@ -43,14 +47,24 @@ struct blob_body {
     std::uint64_t offset = 0, size = 0;
 };
 
+// An answer that is sent piece by piece as things happen.
+class event_source {
+  public:
+    virtual ~event_source() = default;
+    // The next piece; an empty one ends the answer. Throws outage.
+    virtual boost::asio::awaitable<std::string> next() = 0;
+};
+
 struct response {
     unsigned status = 200;
     std::vector<std::pair<std::string, std::string>> headers; // beside Content-Type and Content-Length
     std::string content_type = "application/json";
     std::string body;
-    std::optional<blob_body> blob; // instead of body
+    std::optional<blob_body> blob;        // instead of body
+    std::unique_ptr<event_source> events; // instead of body
 
     response& with(std::string_view name, std::string_view value);
+    response& instead(std::string_view name, std::string_view value); // of what it says under this name, if anything
 };
 
 response json_response(unsigned status, std::string body);

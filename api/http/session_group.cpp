@@ -18,16 +18,22 @@ session_group::membership::~membership() {
 
 bool session_group::membership::wait_for_request() {
     idle_ = true;
-    return !group_.stopping_;
+    return new_ || !group_.stopping_;
 }
 
 void session_group::stop() {
     stopping_ = true;
+    boost::system::error_code ignored;
     for (auto* m = first_; m; m = m->next_)
-        if (m->idle_) {
-            boost::system::error_code ignored;
+        if (m->idle_ && !m->new_ && m->socket_.available(ignored) == 0)
             m->socket_.cancel(ignored);
-        }
+}
+
+void session_group::end_idle() {
+    boost::system::error_code ignored;
+    for (auto* m = first_; m; m = m->next_)
+        if (m->idle_)
+            m->socket_.cancel(ignored);
 }
 
 } // namespace reprise::api

@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::string_view marker_name = ".reprise-store";
 constexpr std::string_view temporary_prefix = ".tmp-";
+constexpr std::size_t most_prepared = 100'000;
 constexpr auto longest_lock_wait = std::chrono::seconds(5);
 
 [[noreturn]] void disk_failed(const char* what, const fs::path& where) {
@@ -58,14 +59,18 @@ void sync_directory(const fs::path& dir) {
 }
 
 // A directory's name is safe once its parent is synced; fsync of a file says nothing of the path that leads to it.
+void make_directory(const fs::path& dir) {
+    if (::mkdir(dir.c_str(), 0750) != 0 && errno != EEXIST)
+        disk_failed("cannot make", dir);
+    sync_directory(dir.parent_path());
+}
+
 void make_directories(const fs::path& dir) {
     std::error_code ec;
     if (fs::is_directory(dir, ec))
         return;
     make_directories(dir.parent_path());
-    if (::mkdir(dir.c_str(), 0750) != 0 && errno != EEXIST)
-        disk_failed("cannot make", dir);
-    sync_directory(dir.parent_path());
+    make_directory(dir);
 }
 
 // An fsync that failed is final for the file (the kernel may have dropped the dirty pages): it is removed, never
@@ -210,25 +215,42 @@ asio::awaitable<std::optional<open_blob>> blob_store::open(blob_id b) {
     co_return co_await on_pool(pool_, std::move(work));
 }
 
-// Waits on a timer, not in flock: pool threads that wait for a lock whose holder needs a pool thread would wait for
-// ever.
-asio::awaitable<int> blob_store::lock(const blob_id& b) {
-    const auto dir = directory(b);
+// That the directory is there is not enough: whoever made it may have died before its name was safe.
+void blob_store::prepare_directory(const fs::path& dir) {
+    require_marker(root_); // or inputs would be written under the mount point of a volume that is not there
+    {
+        const std::lock_guard held(prepared_lock_);
+        if (prepared_.contains(dir))
+            return;
+    }
+    make_directory(dir.parent_path());
+    make_directory(dir);
+    const std::lock_guard held(prepared_lock_);
+    if (prepared_.size() >= most_prepared)
+        prepared_.clear();
+    prepared_.insert(dir);
+}
+
+// A descriptor that holds the lock, or -1 if somebody else's is in the way. Blocking.
+int blob_store::try_lock(const fs::path& dir, int how) {
+    prepare_directory(dir);
+    descriptor d(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (d.fd < 0)
+        disk_failed("cannot open", dir);
+    if (::flock(d.fd, how | LOCK_NB) == 0)
+        return std::exchange(d.fd, -1);
+    if (errno != EWOULDBLOCK && errno != EINTR)
+        disk_failed("cannot lock", dir);
+    return -1;
+}
+
+// Shared: puts do not harm each other, and one whose process is frozen must not stop those of others. Waits on a timer, not
+// in flock: pool threads that wait for a lock whose holder needs a pool thread would wait for ever.
+asio::awaitable<int> blob_store::lock_for_put(const blob_id& b) {
     asio::steady_timer pause(co_await asio::this_coro::executor);
     const auto give_up = std::chrono::steady_clock::now() + longest_lock_wait;
     for (auto wait = std::chrono::milliseconds(1);; wait = std::min(wait * 2, std::chrono::milliseconds(50))) {
-        auto attempt = [root = root_, dir]() -> int {
-            require_marker(root); // or inputs would be written under the mount point of a volume that is not there
-            make_directories(dir);
-            descriptor d(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-            if (d.fd < 0)
-                disk_failed("cannot open", dir);
-            if (::flock(d.fd, LOCK_EX | LOCK_NB) == 0)
-                return std::exchange(d.fd, -1);
-            if (errno != EWOULDBLOCK && errno != EINTR)
-                disk_failed("cannot lock", dir);
-            return -1;
-        };
+        auto attempt = [this, dir = directory(b)] { return try_lock(dir, LOCK_SH); };
         const int fd = co_await on_pool(pool_, std::move(attempt));
         if (fd >= 0)
             co_return fd;
@@ -240,22 +262,26 @@ asio::awaitable<int> blob_store::lock(const blob_id& b) {
 }
 
 asio::awaitable<void> blob_store::put(blob_id b, std::string bytes) {
-    const descriptor held(co_await lock(b));
+    const descriptor held(co_await lock_for_put(b));
     auto work = [path = directory(b) / b.sha256, bytes = std::move(bytes)] {
-        if (regular_size(path) != bytes.size())
+        if (regular_size(path) == bytes.size())
+            sync_directory(path.parent_path()); // whoever wrote it may have died before its name was safe
+        else
             write_durably(path, [&](int fd) { write_all(fd, bytes, path); });
     };
     co_await on_pool(pool_, std::move(work));
 }
 
 asio::awaitable<void> blob_store::put_file(blob_id b, fs::path file) {
-    const descriptor held(co_await lock(b));
+    const descriptor held(co_await lock_for_put(b));
     auto work = [path = directory(b) / b.sha256, file = std::move(file)] {
         const auto size = regular_size(file);
         if (!size)
             throw outage(errc::storage_unavailable, "the file to be stored is gone");
-        if (regular_size(path) == size)
+        if (regular_size(path) == size) {
+            sync_directory(path.parent_path());
             return;
+        }
         const open_blob from(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW), *size);
         write_durably(path, [&](int fd) {
             constexpr std::size_t piece = 1 << 20;
@@ -300,8 +326,9 @@ asio::awaitable<std::vector<blob_id>> blob_store::old_files(std::chrono::hours a
 }
 
 asio::awaitable<bool> blob_store::drop(blob_id b, std::function<asio::awaitable<bool>()> due) {
-    const descriptor held(co_await lock(b));
-    if (!co_await due())
+    auto attempt = [this, dir = directory(b)] { return try_lock(dir, LOCK_EX); };
+    const descriptor held(co_await on_pool(pool_, std::move(attempt)));
+    if (held.fd < 0 || !co_await due()) // somebody is putting there: a later sweep comes by again
         co_return false;
     auto work = [path = directory(b) / b.sha256] {
         if (::unlink(path.c_str()) != 0 && errno != ENOENT)

@@ -2,8 +2,8 @@
 //
 // A blob exists for others only under its final name: it is written to a temporary file beside it, synced,
 // renamed, and the directory synced. What may be dropped and when is decided in Redis (`retained`); the order
-// that keeps a put and a drop from crossing is: a put pins in Redis first and then takes the lock; a drop takes
-// the lock, asks Redis, unlinks.
+// that keeps a put and a drop from crossing is: a put pins in Redis first and then takes the lock of the directory,
+// shared with other puts; a drop takes the lock alone or comes again later, asks Redis, unlinks.
 //
 // Disk work runs on the pool that is passed in. Expected absence is a value; anything else that is wrong with
 // the disk (EIO, EACCES, a volume that is not mounted) throws outage(storage_unavailable).
@@ -17,7 +17,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,7 +69,7 @@ class blob_store {
     // The caller has pinned the blob. Writes nothing if it is there with the right size already.
     boost::asio::awaitable<void> put(blob_id b, std::string bytes);
     boost::asio::awaitable<void> put_file(blob_id b, std::filesystem::path file);
-    // Unlinks the blob if `due` says so, which is asked under the lock.
+    // Unlinks the blob if `due` says so, which is asked under the lock; false if not, or if it cannot be had now.
     boost::asio::awaitable<bool> drop(blob_id b, std::function<boost::asio::awaitable<bool>()> due);
 
     // Blobs of one fan-out directory, taken at random, that are older than `age`: candidates for drop, should Redis
@@ -76,10 +78,15 @@ class blob_store {
     boost::asio::awaitable<std::vector<blob_id>> old_files(std::chrono::hours age);
 
   private:
-    boost::asio::awaitable<int> lock(const blob_id& b);
+    boost::asio::awaitable<int> lock_for_put(const blob_id& b);
+    int try_lock(const std::filesystem::path& dir, int how);
+    void prepare_directory(const std::filesystem::path& dir);
     std::filesystem::path directory(const blob_id& b) const;
-    std::filesystem::path root_;
+
+    const std::filesystem::path root_;
     boost::asio::thread_pool& pool_;
+    std::mutex prepared_lock_;
+    std::set<std::filesystem::path> prepared_; // directories that this process has made, and made safe
 };
 
 } // namespace reprise

@@ -1,6 +1,8 @@
 #include "common/json/document.hpp"
 
 #include <rapidjson/error/en.h>
+#include <rapidjson/memorystream.h>
+#include <rapidjson/reader.h>
 
 namespace reprise::json {
 
@@ -11,6 +13,19 @@ result<document> parse(std::string_view text) {
         return failure{errc::invalid_body, std::string(rapidjson::GetParseError_En(d.GetParseError())) +
                                                " (at byte " + std::to_string(d.GetErrorOffset()) + ")"};
     return d;
+}
+
+bool is_object(std::string_view text) {
+    // A NUL would be taken for the end; text before the object is none of ours.
+    if (!text.starts_with('{') || text.find('\0') != std::string_view::npos)
+        return false;
+    rapidjson::MemoryStream stream(text.data(), text.size());
+    rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> in(stream);
+    rapidjson::BaseReaderHandler<> nobody;
+    return !rapidjson::Reader()
+                .Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag |
+                       rapidjson::kParseNumbersAsStringsFlag>(in, nobody)
+                .IsError();
 }
 
 const value* find(const value& object, std::string_view key) {

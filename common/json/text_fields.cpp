@@ -19,7 +19,8 @@ constexpr std::size_t deepest = 16;
 // RapidJSON's handler interface: every function answers whether to go on.
 class field_reader {
   public:
-    explicit field_reader(std::span<const std::string_view> known) : known_(known) {}
+    // `escapes`: the body has Unicode escapes, so that its strings may hold what its own bytes cannot.
+    field_reader(std::span<const std::string_view> known, bool escapes) : known_(known), escapes_(escapes) {}
 
     bool Null() { return other("null"); }
     bool Bool(bool) { return other("a boolean"); }
@@ -33,6 +34,8 @@ class field_reader {
     bool String(const char* s, rapidjson::SizeType size, bool) {
         if (keys_.empty())
             return other("a string");
+        if (!sound({s, size}))
+            return false;
         if (wanted())
             fields.emplace(key_, std::string(s, size));
         return true;
@@ -45,6 +48,8 @@ class field_reader {
     }
 
     bool Key(const char* s, rapidjson::SizeType size, bool) {
+        if (!sound({s, size}))
+            return false;
         if (!keys_.back().insert(std::string(s, size)).second)
             return fail(errc::duplicate_field,
                         "the key \"" + std::string(utf8_prefix({s, size}, 100)) + "\" is there twice");
@@ -69,6 +74,11 @@ class field_reader {
   private:
     bool wanted() const { return keys_.size() == 1 && std::ranges::find(known_, key_) != known_.end(); }
 
+    // RapidJSON 1.1.0 takes the second half of a surrogate pair alone, and makes of it what is not UTF-8.
+    bool sound(std::string_view s) {
+        return !escapes_ || is_utf8(s) || fail(errc::invalid_encoding, "half a surrogate pair is no character");
+    }
+
     bool enter() {
         if (keys_.size() == deepest)
             return fail(errc::too_deep, "more than 16 levels");
@@ -90,6 +100,7 @@ class field_reader {
     }
 
     std::span<const std::string_view> known_;
+    const bool escapes_;
     std::vector<std::set<std::string, std::less<>>> keys_; // of the objects (and, empty, arrays) we are in
     std::string key_;                                      // the last one at the top level
 };
@@ -102,10 +113,13 @@ result<text_fields> read_text_fields(std::string_view body, std::span<const std:
     if (body.starts_with("\xEF\xBB\xBF") || !is_utf8(body))
         return failure{errc::invalid_encoding, "the body must be UTF-8 without a byte order mark"};
 
+    if (body.find('\0') != std::string_view::npos) // RapidJSON would take it for the end
+        return failure{errc::invalid_body, "the body contains a NUL"};
+
     rapidjson::MemoryStream stream(body.data(), body.size());
     rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> in(stream);
     rapidjson::Reader reader;
-    field_reader fields(known);
+    field_reader fields(known, body.find("\\u") != std::string_view::npos);
     // Numbers stay text: RapidJSON 1.1.0 can overflow on extreme exponents. Iterative: depth costs no stack.
     constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag |
                                rapidjson::kParseNumbersAsStringsFlag;

@@ -3,6 +3,7 @@
 #include "common/crypto/digest.hpp"
 #include "common/log.hpp"
 #include "common/queue/keys.hpp"
+#include "common/time.hpp"
 
 #include <boost/algorithm/string/replace.hpp>
 
@@ -13,6 +14,10 @@ extern const std::string_view queue_functions;
 namespace asio = boost::asio;
 
 namespace {
+
+// A call whose reply was lost is made again, but not for another whole timeout: somebody waits for it.
+constexpr std::chrono::milliseconds repeat_within{750};
+constexpr std::chrono::milliseconds unused_after = std::chrono::hours(24);
 
 bool is_missing_function(const redis::refused& e) {
     return e.line().starts_with("ERR Function not found") || e.line().find("NOGROUP") != std::string::npos;
@@ -67,14 +72,19 @@ asio::awaitable<redis::reply> functions::call_by(std::string_view verb, std::str
     const redis::command command(words);
 
     // co_await is not allowed in a handler, so each try says what to do next.
+    bool installed = false;
     for (int attempt = 1;; ++attempt) {
         bool install_first = false;
         try {
+            if (attempt > 1)
+                co_return co_await redis_.call(command, std::min(repeat_within, redis_.reply_timeout()));
             co_return co_await redis_.call(command);
         } catch (const redis::refused& e) {
-            if (attempt > 1 || !is_missing_function(e))
+            if (!is_missing_function(e))
                 throw;
-            install_first = true;
+            if (installed) // and flushed again
+                throw redis::unavailable(e.line(), false);
+            install_first = installed = true;
         } catch (const redis::unavailable& e) {
             if (attempt > 1 || !repeat || !e.outcome_unknown())
                 throw;
@@ -97,6 +107,32 @@ asio::awaitable<redis::reply> functions::call_once(std::string_view name, unsign
 asio::awaitable<redis::reply> functions::read(std::string_view name, unsigned partition,
                                               std::vector<std::string> args) {
     return call_by("FCALL_RO", name, partition, std::move(args), true);
+}
+
+asio::awaitable<void> functions::mark_in_use() {
+    co_await redis_.call(
+        redis::command::of("ZADD", keys::libraries, std::to_string(wall_clock()), function_library::embedded().name));
+}
+
+asio::awaitable<void> functions::drop_unused_libraries() {
+    co_await mark_in_use();
+    const auto now = wall_clock();
+    const auto known = co_await redis_.call(redis::command::of("FUNCTION", "LIST", "LIBRARYNAME", "reprise_*"));
+    for (std::size_t i = 0; i < known.size(); ++i) {
+        const std::string name(known[i][1].text()); // library_name comes first
+        // One that nobody has spoken for yet has a day from now.
+        co_await redis_.call(redis::command::of("ZADD", keys::libraries, "NX", std::to_string(now), name));
+        const auto used = co_await redis_.call(redis::command::of("ZSCORE", keys::libraries, name));
+        if (used.is_nil() || std::stod(std::string(used.text())) > static_cast<double>(now - unused_after.count()))
+            continue;
+        try {
+            co_await redis_.call(redis::command::of("FUNCTION", "DELETE", name));
+            log::info("functions_deleted", {{"library", name}});
+        } catch (const redis::refused& e) {
+            log::debug("functions_stay", {{"library", name}, {"why", e.line()}}); // another process was faster
+        }
+        co_await redis_.call(redis::command::of("ZREM", keys::libraries, name));
+    }
 }
 
 } // namespace reprise

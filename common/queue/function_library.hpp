@@ -39,6 +39,12 @@ class functions {
     boost::asio::awaitable<redis::reply> read(std::string_view name, unsigned partition,
                                               std::vector<std::string> args);
 
+    // Says that this program's library is in use, which it must say at least daily.
+    boost::asio::awaitable<void> mark_in_use();
+    // Marks, and deletes libraries of other builds that nobody has said this of for a day. A program that comes back
+    // after longer than that loads its own again.
+    boost::asio::awaitable<void> drop_unused_libraries();
+
     redis::connection& redis() { return redis_; }
     unsigned partitions() const { return partitions_; }
 

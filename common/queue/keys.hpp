@@ -5,6 +5,7 @@
 //   reprise:orgs                  hash    organisation -> partition
 //   reprise:key:<keyId>           hash    an API key: org, partition, user, scopes, the secret's digest
 //   reprise:keys                  zset    ids of API keys by creation
+//   reprise:libraries             zset    function libraries by when a program last said that it uses it
 //   reprise:workers               zset    worker ids by last sign of life
 //   reprise:worker:<id>           hash    host, version, slots, busy, tools, state of a worker; expires by itself
 //
@@ -17,8 +18,11 @@
 //   reprise:{pk}:blocked[:<tool>] zset    blocked runs by when; per missing tool
 //   reprise:{pk}:ended            zset    ended runs, by when the sweep is to expire or forget them
 //   reprise:{pk}:retained         zset    <org>/<sha256> of every blob, by the time until which it is kept
+//   reprise:{pk}:pinned           zset    the same of blobs that are being written
 //   reprise:{pk}:events           stream  live feed of every transition and step, capped
 //   reprise:{pk}:dead, :fenced    streams runs given up on; stale writes refused; capped
+//   reprise:{pk}:dead:<org>       zset    dead letters: runs given up on and not retried yet, by when
+//   reprise:{pk}:swept            hash    time of the last sweep, and the span in which Redis was away last
 //   reprise:{pk}:org:<org>        hash    plan, limit, use of this month
 //   reprise:{pk}:project:<id>     hash    a project; :projects:<org> zset, :projectnames:<org> hash find it
 //   reprise:{pk}:runs:<org>[:<project>], :retries:<root>   zsets of run ids by accept time
@@ -33,6 +37,7 @@ namespace reprise::keys {
 
 inline constexpr std::string_view schema = "1";
 inline constexpr std::string_view meta = "reprise:meta";
+inline constexpr std::string_view libraries = "reprise:libraries";
 inline constexpr std::string_view workers = "reprise:workers";
 inline constexpr std::string_view orgs = "reprise:orgs";
 inline constexpr std::string_view group = "workers";
@@ -65,6 +70,12 @@ inline std::string projects(unsigned p, std::string_view org) {
 }
 inline std::string retained(unsigned p) {
     return prefix(p) + "retained";
+}
+inline std::string dead(unsigned p, std::string_view org) {
+    return prefix(p) + "dead:" + std::string(org);
+}
+inline std::string pinned(unsigned p) {
+    return prefix(p) + "pinned";
 }
 inline std::string queue(unsigned p, std::string_view stream) {
     return prefix(p) + "queue:" + std::string(stream);

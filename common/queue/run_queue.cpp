@@ -71,9 +71,10 @@ std::vector<lost_run> lost_of(const redis::reply& r) {
 } // namespace
 
 asio::awaitable<result<accepted_run>> run_queue::accept(unsigned partition, const new_run& n) {
-    auto args = list(n.id, n.org, n.project, n.project_name, n.new_project, n.api_name, n.mode, keys::default_stream,
-                     n.doc, n.inputs, fmt::format("{}", fmt::join(n.blobs, " ")), n.source, n.reason, n.actor,
-                     ms(limits_.hold()), std::to_string(limits_.most_queued), n.idem, n.fingerprint, ms(idem_kept));
+    auto args =
+        list(n.id, n.org, n.project, n.project_name, n.new_project, n.api_name, n.mode, keys::default_stream, n.doc,
+             n.inputs, fmt::format("{}", fmt::join(n.blobs, " ")), n.source, n.reason, n.actor, ms(limits_.hold()),
+             std::to_string(limits_.most_queued), n.idem, n.fingerprint, ms(idem_kept), n.trace);
     const auto r = co_await f_.call("accept", partition, std::move(args));
     if (r[0].text() == "refused")
         co_return refusal(r);
@@ -100,8 +101,9 @@ asio::awaitable<result<accepted_run>> run_queue::accept(unsigned partition, cons
 }
 
 asio::awaitable<std::optional<failure>> run_queue::would_refuse(unsigned partition, std::string org,
-                                                                std::string project) {
-    auto args = list(std::move(org), std::move(project));
+                                                                std::string project, std::vector<std::string> blobs) {
+    auto args = list(std::move(org), std::move(project), fmt::format("{}", fmt::join(blobs, " ")),
+                     std::to_string(limits_.most_queued));
     const auto r = co_await f_.read("forecast", partition, std::move(args));
     if (r[0].text() == "refused")
         co_return refusal(r);
@@ -195,12 +197,17 @@ asio::awaitable<void> run_queue::leave(unsigned partition, std::string worker) {
 asio::awaitable<void> run_queue::sweep(unsigned partition, std::string actor, std::string tools) {
     co_await f_.call("sweep", partition,
                      list(std::move(actor), sweep_most, std::to_string(limits_.poison_after), ms(limits_.retention),
-                          ms(limits_.queue_ttl), std::move(tools), std::string(keys::again_stream),
+                          ms(limits_.queue_ttl), ms(limits_.lease), std::move(tools), std::string(keys::again_stream),
                           std::string(keys::default_stream)));
 }
 
 asio::awaitable<void> run_queue::pin(unsigned partition, std::string org, std::vector<std::string> blobs) {
     co_await f_.call("pin", partition,
+                     list(std::move(org), ms(pinned_while_putting), fmt::format("{}", fmt::join(blobs, " "))));
+}
+
+asio::awaitable<void> run_queue::keep(unsigned partition, std::string org, std::vector<std::string> blobs) {
+    co_await f_.call("keep", partition,
                      list(std::move(org), ms(pinned_while_putting), fmt::format("{}", fmt::join(blobs, " "))));
 }
 

@@ -33,6 +33,7 @@ struct new_run {
     std::string source, reason;     // of a retry; empty for a start
     std::string actor;
     std::string idem, fingerprint; // of an Idempotency-Key, or empty
+    std::string trace;             // the caller's traceparent, or empty
 };
 
 struct accepted_run {
@@ -87,10 +88,9 @@ class run_queue {
 
     // --- callers ---
     boost::asio::awaitable<result<accepted_run>> accept(unsigned partition, const new_run& r);
-    // What accept would refuse for the organisation and (unless empty) the project, looked up without changing
-    // anything.
+    // What accept would refuse now for the organisation, the project and these inputs; changes nothing.
     boost::asio::awaitable<std::optional<failure>> would_refuse(unsigned partition, std::string org,
-                                                                std::string project);
+                                                                std::string project, std::vector<std::string> blobs);
     boost::asio::awaitable<result<void>> cancel(unsigned partition, std::string run, std::string org,
                                                 std::string token, std::string actor, std::string reason);
 
@@ -118,6 +118,8 @@ class run_queue {
     boost::asio::awaitable<void> sweep(unsigned partition, std::string actor, std::string tools);
     // For an hour: before blobs are written, so that nobody drops them until an accept or a step holds them.
     boost::asio::awaitable<void> pin(unsigned partition, std::string org, std::vector<std::string> blobs);
+    // The same for artifacts of a run in hand; works when Redis is out of memory, too.
+    boost::asio::awaitable<void> keep(unsigned partition, std::string org, std::vector<std::string> blobs);
     boost::asio::awaitable<bool> drop_if_due(unsigned partition, std::string org,
                                              std::string blob); // true: unlink it
     boost::asio::awaitable<void> ready(unsigned partition);

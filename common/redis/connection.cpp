@@ -17,14 +17,24 @@ connection::~connection() {
 }
 
 asio::awaitable<reply> connection::call(command c) {
+    return call(std::move(c), link_->reply_timeout());
+}
+
+asio::awaitable<reply> connection::call(command c, std::chrono::milliseconds within) {
     // The initiation is a plain function object, not a coroutine: nothing of it outlives the statement.
     co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr, reply)>(
-        [](auto handler, link& l, const command& cmd) { l.submit(cmd, std::move(handler)); }, asio::use_awaitable,
-        std::ref(*link_), std::move(c));
+        [](auto handler, link& l, const command& cmd, std::chrono::milliseconds limit) {
+            l.submit(cmd, limit, std::move(handler));
+        },
+        asio::use_awaitable, std::ref(*link_), std::move(c), within);
 }
 
 void connection::close() {
     link_->close();
+}
+
+std::chrono::milliseconds connection::reply_timeout() const {
+    return link_->reply_timeout();
 }
 
 std::uint64_t connection::reconnects() const {

@@ -28,7 +28,8 @@ struct options {
 };
 
 // Redis could not be reached, did not answer in time, or answered that it cannot serve now (LOADING, READONLY,
-// MASTERDOWN, OOM, MISCONF, BUSY, CLUSTERDOWN, NOREPLICAS). `sent` says whether the call may have been carried out.
+// MASTERDOWN, OOM, MISCONF, BUSY, CLUSTERDOWN, NOREPLICAS, or that we may not: NOAUTH, NOPERM, WRONGPASS, which an operator
+// puts right). `sent` says whether the call may have been carried out.
 class unavailable : public outage {
   public:
     unavailable(const std::string& what, bool sent) : outage(errc::redis_unavailable, what), sent_(sent) {}
@@ -55,12 +56,15 @@ class connection {
     connection(const connection&) = delete;
     connection& operator=(const connection&) = delete;
 
-    // Throws unavailable or refused; an answer is never an error reply.
+    // Throws unavailable or refused; an answer is never an error reply. The second form has a deadline of its own, not
+    // longer than `reply_timeout`.
     boost::asio::awaitable<reply> call(command c);
+    boost::asio::awaitable<reply> call(command c, std::chrono::milliseconds within);
 
     // Fails everything in flight and connects no more.
     void close();
     std::uint64_t reconnects() const;
+    std::chrono::milliseconds reply_timeout() const;
 
   private:
     class link;

@@ -15,8 +15,9 @@ namespace {
 constexpr std::size_t flush_at = 16;
 
 bool serves_no_one(std::string_view line) {
-    for (const std::string_view prefix : {"LOADING", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "BUSY ",
-                                          "CLUSTERDOWN", "NOREPLICAS", "UNBLOCKED", "TRYAGAIN"})
+    for (const std::string_view prefix :
+         {"LOADING", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "BUSY ", "CLUSTERDOWN", "NOREPLICAS", "UNBLOCKED",
+          "TRYAGAIN", "NOAUTH", "NOPERM", "WRONGPASS"})
         if (line.starts_with(prefix))
             return true;
     return false;
@@ -24,14 +25,15 @@ bool serves_no_one(std::string_view line) {
 
 } // namespace
 
-void connection::link::submit(const command& c, handler h) {
+void connection::link::submit(const command& c, std::chrono::milliseconds within, handler h) {
     if (closed_ || in_flight_.size() + waiting_.size() >= options_.most_waiting) {
         complete(std::move(h), closed_ ? "the connection is closed" : "too many calls are waiting", false);
         return;
     }
-    const auto due = clock::now() + options_.reply_timeout;
+    const auto due = clock::now() + within;
     if (!ready_) {
         waiting_.push_back({c.bytes(), std::move(h), due});
+        waiting_due_ = std::min(waiting_due_, due);
     } else {
         outgoing_ += c.bytes();
         in_flight_.push_back({std::move(h), due});
@@ -111,6 +113,8 @@ void connection::link::received(std::size_t size, std::uint64_t turn) {
 
 void connection::link::deliver(handler done, reply r) {
     std::exception_ptr failed;
+    if (!r.is_error() && ready_)
+        backoff_ = first_backoff; // it not only greets, it serves
     if (r.is_error()) {
         if (serves_no_one(r.text()))
             failed = std::make_exception_ptr(unavailable(std::string(r.text()), false));

@@ -22,11 +22,13 @@ class connection::link : public std::enable_shared_from_this<connection::link> {
     link(boost::asio::any_io_executor ex, options o);
     void open();
     void close();
-    void submit(const command& c, handler h);
+    void submit(const command& c, std::chrono::milliseconds within, handler h);
+    std::chrono::milliseconds reply_timeout() const { return options_.reply_timeout; }
     std::uint64_t reconnects() const { return reconnects_; }
 
   private:
     using clock = std::chrono::steady_clock;
+    static constexpr std::chrono::milliseconds first_backoff{50};
     struct sent_call {
         handler done;
         clock::time_point due;
@@ -64,8 +66,9 @@ class connection::link : public std::enable_shared_from_this<connection::link> {
     std::unique_ptr<reply_reader> reader_;
     std::array<char, 64 * 1024> incoming_;
     std::string outgoing_, on_the_wire_;
-    std::deque<sent_call> in_flight_; // in wire order
-    std::deque<unsent_call> waiting_; // for the connection
+    std::deque<sent_call> in_flight_;                          // in wire order
+    std::deque<unsent_call> waiting_;                          // for the connection
+    clock::time_point waiting_due_ = clock::time_point::max(); // no later than the first of them
     clock::time_point connecting_until_ = clock::time_point::max(), watched_ = clock::time_point::max();
     std::chrono::milliseconds backoff_;
     std::uint64_t turn_ = 0, reconnects_ = 0;

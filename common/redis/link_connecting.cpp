@@ -12,7 +12,7 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr std::chrono::milliseconds first_backoff{50}, longest_backoff{2000};
+constexpr std::chrono::milliseconds longest_backoff{2000};
 
 std::string describe(const std::exception_ptr& failed) {
     try {
@@ -96,7 +96,6 @@ void connection::link::greeting(const command& c, bool last) {
 void connection::link::open_gate() {
     ready_ = true;
     connecting_until_ = clock::time_point::max();
-    backoff_ = first_backoff;
     if (reconnects_ > 0 || failed_before_)
         log::info("redis_connected", {{"redis", options_.where.shown()}, {"connection", options_.name}});
     failed_before_ = false;
@@ -105,6 +104,7 @@ void connection::link::open_gate() {
         in_flight_.push_back({std::move(call.done), call.due});
     }
     waiting_.clear();
+    waiting_due_ = clock::time_point::max();
     flush();
 }
 
@@ -149,9 +149,7 @@ connection::link::clock::time_point connection::link::next_due() const {
     auto due = connecting_until_;
     if (!in_flight_.empty())
         due = std::min(due, in_flight_.front().due);
-    if (!waiting_.empty())
-        due = std::min(due, waiting_.front().due);
-    return due;
+    return std::min(due, waiting_due_);
 }
 
 void connection::link::watch_deadline() {
@@ -174,9 +172,17 @@ void connection::link::check_deadlines(clock::time_point now) {
         fail("Redis did not answer in time");
     else if (connecting_until_ <= now)
         fail("connecting took too long");
-    while (!waiting_.empty() && waiting_.front().due <= now) {
-        complete(std::move(waiting_.front().done), "Redis cannot be reached: " + last_failure_, false);
-        waiting_.pop_front();
+    if (waiting_due_ > now)
+        return;
+    waiting_due_ = clock::time_point::max();
+    auto calls = std::exchange(waiting_, {}); // the move assignment of Boost 1.81 wraps a handler in itself
+    for (auto& call : calls) {
+        if (call.due <= now) {
+            complete(std::move(call.done), "Redis cannot be reached: " + last_failure_, false);
+            continue;
+        }
+        waiting_due_ = std::min(waiting_due_, call.due);
+        waiting_.push_back(std::move(call));
     }
 }
 

@@ -22,6 +22,27 @@ std::string encode(const Strings& args) {
     return bytes;
 }
 
+// hiredis makes room for as many elements as an array says it has, before the first has come. An element has four bytes at
+// least. (`Count` is int in hiredis 0.14 and size_t in 1.2.)
+constexpr std::size_t most_elements = 2u << 20;
+
+template <class Count>
+auto bounded(void* (*create)(const redisReadTask*, Count)) {
+    static const auto plain = create; // the same for every reader
+    return +[](const redisReadTask* task, Count elements) -> void* {
+        return static_cast<std::size_t>(elements) > most_elements ? nullptr : plain(task, elements);
+    };
+}
+
+redisReplyObjectFunctions* bounded_functions(redisReader& r) {
+    static redisReplyObjectFunctions f = [&r] {
+        auto copy = *r.fn;
+        copy.createArray = bounded(copy.createArray);
+        return copy;
+    }();
+    return &f;
+}
+
 } // namespace
 
 command::command(std::span<const std::string_view> args) : bytes_(encode(args)) {}
@@ -30,10 +51,12 @@ command::command(std::span<const std::string> args) : bytes_(encode(args)) {}
 reply_reader::reply_reader(std::size_t most_bytes) : reader_(redisReaderCreate()), most_(most_bytes) {
     if (!reader_)
         throw std::bad_alloc();
+    reader_->fn = bounded_functions(*reader_);
 }
 
 void reply_reader::feed(std::string_view bytes) {
-    if (reader_->len - reader_->pos + bytes.size() > most_)
+    fed_ += bytes.size();
+    if (fed_ > most_)
         throw protocol_error("a reply of Redis is larger than " + std::to_string(most_) + " bytes");
     if (redisReaderFeed(reader_.get(), bytes.data(), bytes.size()) != REDIS_OK)
         throw protocol_error(reader_->errstr);
@@ -45,6 +68,7 @@ std::optional<reply> reply_reader::next() {
         throw protocol_error(reader_->errstr);
     if (!raw)
         return std::nullopt;
+    fed_ = reader_->len - reader_->pos;
     return reply(static_cast<redisReply*>(raw));
 }
 

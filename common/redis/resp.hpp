@@ -35,16 +35,19 @@ class protocol_error : public std::runtime_error {
 
 class reply_reader {
   public:
-    explicit reply_reader(std::size_t most_bytes = 128u << 20); // of one reply
-    void feed(std::string_view bytes);                          // throws protocol_error
-    std::optional<reply> next(); // throws protocol_error; afterwards the reader is of no more use
+    // Of one reply, as it is sent; the largest that is asked for has a few hundred kilobytes. In memory it may have twenty
+    // times as many.
+    explicit reply_reader(std::size_t most_bytes = 8u << 20);
+    void feed(std::string_view bytes); // throws protocol_error
+    std::optional<reply> next();       // throws protocol_error; afterwards the reader is of no more use
 
   private:
     struct release {
         void operator()(redisReader* r) const { redisReaderFree(r); }
     };
     std::unique_ptr<redisReader, release> reader_;
-    std::size_t most_;
+    const std::size_t most_;
+    std::size_t fed_ = 0; // bytes of replies that are not complete
 };
 
 } // namespace reprise::redis

@@ -62,19 +62,17 @@ TEST_F(Accept, EachRefusalHasItsCauseAndChangesNothing) {
     const auto source = queued();
     const auto project = run(source).at("project");
     org("other", "active", "");
+    auto unknown = a_retry_of(id()), unpinned = a_retry_of(source), nobody = a_retry_of(source);
+    auto project_unknown = a_start();
+    project_unknown.project = make_id(id_kind::project, 0, 1, random_base32(16));
+    unpinned.blobs = {sha256_hex("never stored")};
+    nobody.org = "nobody";
     const auto before = ask("DEBUG", "DIGEST");
     const auto nothing_changed = [&] { return ask("DEBUG", "DIGEST").text() == before.text(); };
 
-    auto unknown = a_retry_of(id());
     EXPECT_EQ(refusal(unknown), errc::run_not_found);
-    auto project_unknown = a_start();
-    project_unknown.project = make_id(id_kind::project, 0, 1, random_base32(16));
     EXPECT_EQ(refusal(project_unknown), errc::project_not_found);
-    auto unpinned = a_retry_of(source);
-    unpinned.blobs = {sha256_hex("never stored")};
     EXPECT_EQ(refusal(unpinned), errc::inputs_not_retained);
-    auto nobody = a_retry_of(source);
-    nobody.org = "nobody";
     EXPECT_EQ(refusal(nobody), errc::run_not_found);
     EXPECT_TRUE(nothing_changed());
 }
@@ -136,6 +134,15 @@ TEST_F(Accept, ProjectsAreFoundByNameWithinTheirOrganisation) {
     EXPECT_EQ(second->project.number("runs"), 2);
     org("other", "active", "");
     EXPECT_NE(accept(a_start("other"))->project.text("id"), first->project.text("id"));
+}
+
+TEST_F(Accept, ABlobThatIsOnlyBeingWrittenIsNothingThatARetryMayCountOn) {
+    const auto source = queued();
+    auto retry = a_retry_of(source);
+    ask("ZREM", keys::retained(0), "acme/" + retry.blobs[0]); // dropped; and somebody is about to write it again
+    EXPECT_EQ(refusal(retry), errc::inputs_not_retained);
+    EXPECT_TRUE(accept(a_start())); // he who wrote it may
+    EXPECT_TRUE(accept(retry));
 }
 
 TEST_F(Accept, ABlobThatIsHeldCannotBeDropped) {

@@ -21,6 +21,77 @@ TEST_F(Sweep, ThreeLostLeasesMakeAPoisonRun) {
     expect_consistent();
 }
 
+TEST_F(Sweep, ALeaseThatEndedWhileRedisWasAwayIsNotHeldAgainstTheRun) {
+    const auto id_ = queued();
+    claim();
+    const auto now = wall_clock();
+    sweep();
+    ask("HSET", key("swept"), "last", std::to_string(now - 30'000)); // nobody swept for half a minute
+    ask("ZADD", key("leases"), std::to_string(now - 10'000), id_);
+    sweep();
+    EXPECT_EQ(run(id_).at("status"), "queued");
+    EXPECT_EQ(run(id_).count("lost"), 0u);
+
+    claim();
+    ask("ZADD", key("leases"), std::to_string(now - 29'000),
+        id_); // met by a later sweep, for each does a bounded part
+    sweep();
+    EXPECT_EQ(run(id_).count("lost"), 0u);
+
+    claim();
+    ask("ZADD", key("leases"), std::to_string(now - 31'000), id_); // this one ended while Redis was there
+    sweep();
+    EXPECT_EQ(run(id_).at("lost"), "1");
+    expect_consistent();
+}
+
+TEST_F(Sweep, ALagThatRedisForgotAtARestartIsSetRightAgain) {
+    const auto stream = keys::queue(0, keys::default_stream);
+    const auto lag = [&](std::string_view name) {
+        const auto groups = ask("XINFO", "GROUPS", keys::queue(0, name));
+        for (std::size_t g = 0; g < groups.size(); ++g)
+            if (groups[g][1].text() == keys::group)
+                return groups[g][11].is_nil() ? -1 : groups[g][11].number();
+        return std::int64_t{-2};
+    };
+    for (int i = 0; i < 5; ++i)
+        queued();
+    const auto claimed = claim(2);
+    cancel(queued());
+    release(claimed[0].ticket);
+    const std::string at(ask("XINFO", "GROUPS", stream)[1][7].text());
+    for (const auto* read : {"", "0"}) {
+        if (*read == 0)
+            ask("XGROUP", "SETID", stream, keys::group, at);
+        else
+            ask("XGROUP", "SETID", stream, keys::group, at, "ENTRIESREAD", read);
+        EXPECT_NE(lag(keys::default_stream), 4);
+        sweep();
+        EXPECT_EQ(lag(keys::default_stream), 4); // three are queued, and there is a ghost
+        EXPECT_EQ(lag(keys::again_stream), 1);
+    }
+    EXPECT_EQ(claim(10).size(), 4u);
+    EXPECT_EQ(lag(keys::default_stream) + lag(keys::again_stream), 0);
+    expect_consistent();
+}
+
+TEST_F(Sweep, LibrariesThatNobodyHasUsedForADayGo) {
+    const auto own = function_library::embedded().name;
+    const std::string other = "#!lua name=reprise_1_other\nredis.register_function('other', function() return 1 end)";
+    const auto libraries = [&] { return ask("FUNCTION", "LIST", "LIBRARYNAME", "reprise_*").size(); };
+    ask("FUNCTION", "LOAD", "REPLACE", other);
+    test::run_async(io_, functions_->drop_unused_libraries());
+    EXPECT_EQ(libraries(), 2u); // new to us: it has a day
+    test::run_async(io_, functions_->drop_unused_libraries());
+    EXPECT_EQ(libraries(), 2u);
+    ask("ZADD", keys::libraries, std::to_string(wall_clock() - 86'500'000), "reprise_1_other");
+    ask("ZADD", keys::libraries, std::to_string(wall_clock() - 86'500'000), own);
+    test::run_async(io_, functions_->drop_unused_libraries());
+    EXPECT_EQ(libraries(), 1u);
+    EXPECT_TRUE(ask("ZSCORE", keys::libraries, "reprise_1_other").is_nil());
+    queued(); // ours is still there
+}
+
 TEST_F(Sweep, ADelayedRunComesBackWhenItIsDueAndNotBefore) {
     const auto t = running();
     release(t, std::chrono::hours(1));

@@ -96,6 +96,19 @@ TEST_F(Work, StepsAreRecordedOnceHoweverOftenTheyAreSent) {
     EXPECT_NE(r.at("t.0").find(' '), std::string::npos);
 }
 
+TEST_F(Work, ABeginningOfAStepThatComesAfterItsEndIsPassedOver) {
+    const auto t = running();
+    step(t, 0, false, R"({"name":"a","status":"running"})");
+    step(t, 0, true, R"({"name":"a","status":"interrupted"})");
+    const auto before = run(t.run);
+    EXPECT_EQ(step(t, 0, false, R"({"name":"a","status":"running"})"), write_outcome::done);
+    EXPECT_EQ(run(t.run), before);
+    release(t);
+    const auto next = claim().at(0).ticket; // who may well begin it again
+    step(next, 0, false, R"({"name":"a","status":"running"})");
+    EXPECT_NE(run(t.run).at("s.0"), before.at("s.0"));
+}
+
 TEST_F(Work, FinishingEndsARunEverywhereAtOnce) {
     const auto t = running();
     EXPECT_EQ(finish(t), write_outcome::done);

@@ -27,6 +27,8 @@ command_order order_for(const step_context& c, const fs::path& directory, const 
     // Nothing of the worker's own environment: it holds secrets, and settings that generators must not react to.
     o.environment = {"PATH=" + c.path, "HOME=" + home.string(), "TMPDIR=" + home.string(), "LANG=C.UTF-8",
                      "NO_COLOR=1",     "REDOCLY_TELEMETRY=off"};
+    if (!c.trace.empty())
+        o.environment.push_back("TRACEPARENT=" + std::string(c.trace)); // the caller's trace goes on in the command
     o.directory = directory;
     o.stdout_file = c.rule.stdout_file;
     const std::chrono::milliseconds left(std::max<std::int64_t>(1, c.run_deadline - boottime_ms()));

@@ -36,6 +36,7 @@ struct step_context {
     const std::map<std::string, std::string>& tools;
     std::int64_t run_deadline; // CLOCK_BOOTTIME ms
     const std::string& path;   // PATH of commands
+    std::string_view trace;    // the caller's traceparent, or empty
 };
 
 using step_result = boost::asio::awaitable<step_outcome>;

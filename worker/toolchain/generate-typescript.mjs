@@ -6,7 +6,9 @@
 //
 // The generator gets a copy of the document in which only what it stumbles over is changed: references into the middle of
 // something (#/components/schemas/A/properties/b, #/paths/...) get a name of their own in components, and an operationId
-// without a single letter or digit is dropped (the generator then makes a name from method and path). Exit 0: written. 1: not generated, with the reason on one line of stderr. 2: wrong usage.
+// without a single letter is dropped (the generator then makes a name from method and path).
+//
+// Exit 0: written. 1: not generated, with the reason on one line of stderr. 2: wrong usage.
 import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import yaml from 'js-yaml';
@@ -71,7 +73,7 @@ function load(path) {
 function prepare(document) {
   const named = new Map();
   for (const node of [...objects(document)]) {
-    if (typeof node.operationId === 'string' && !/[\p{L}\p{N}]/u.test(node.operationId)) delete node.operationId;
+    if (typeof node.operationId === 'string' && !/\p{L}/u.test(node.operationId)) delete node.operationId;
     const ref = node.$ref;
     // Only schemas: their pointers go through a media type's or parameter's "schema" or through components/schemas.
     if (typeof ref !== 'string' || !/^#\/.*\/schemas?\//.test(`${ref}/`) || /^#\/components\/schemas\/[^/]+$/.test(ref)) continue;

@@ -54,11 +54,27 @@ local function refusal_of(p, now, org, status, project)
   return nil, limit, used, month
 end
 
--- forecast (read only): 1 org  2 project, or empty. Answers {'ok'}, or what accept would refuse before it looks at inputs.
+-- What the inputs' retention or the queue's depth refuses; nil if nothing. A start has just put its inputs, and pinned them
+-- before; a retry counts on what others have put, so for it a pin is not enough.
+local function no_room_or_input(p, now, org, blobs, depth, own)
+  for sha in string.gmatch(blobs, '%S+') do
+    local till = tonumber(redis.call('ZSCORE', p .. 'retained', org .. '/' .. sha) or 0)
+    if own and till <= now then till = tonumber(redis.call('ZSCORE', p .. 'pinned', org .. '/' .. sha) or 0) end
+    if till <= now then return { 'refused', 'inputs_not_retained', sha } end
+  end
+  local queued, oldest = queue_facts(p)
+  if queued >= tonumber(depth) then return { 'refused', 'queue_full', queued .. ' runs are queued' } end
+  return nil, queued, oldest
+end
+
+-- forecast (read only): 1 org  2 project, or empty  3 blobs  4 depth. Answers {'ok'}, or what accept would refuse now.
 local function forecast(keys, a)
+  local p, now = keys[1], clock()
   local status, id = nil, ''
-  if a[2] ~= '' then status, id = project_of(keys[1], a[1], a[2], '', '') end
-  return refusal_of(keys[1], clock(), a[1], status, id) or { 'ok' }
+  if a[2] ~= '' then status, id = project_of(p, a[1], a[2], '', '') end
+  local refused = refusal_of(p, now, a[1], status, id)
+  if not refused then refused = no_room_or_input(p, now, a[1], a[3], a[4], false) end
+  return refused or { 'ok' }
 end
 
 -- accept
@@ -71,6 +87,7 @@ end
 --  15 hold       ms that the inputs must stay (queue TTL + run deadline + 1 h)
 --  16 depth      most runs that may be queued                                 17 idem hash or empty
 --  18 fingerprint of the request                                              19 ms to keep the idem record
+--  20 trace      the caller's traceparent, or empty
 -- Answers {'accepted', now, kept_until, queued, oldest, limit, used, month, root, nth, {project}}
 --      or {'replayed' | 'repeated', run} or refused: run_not_found project_not_found project_archived plan_inactive
 --         quota_exceeded inputs_not_retained queue_full idempotency_key_reused schema_mismatch
@@ -101,13 +118,8 @@ local function accept(keys, a)
   local refused, limit, used, month = refusal_of(p, now, org, status, id)
   if refused then return refused end
 
-  for sha in string.gmatch(a[11], '%S+') do
-    local till = redis.call('ZSCORE', p .. 'retained', org .. '/' .. sha)
-    if not till or tonumber(till) <= now then return { 'refused', 'inputs_not_retained', sha } end
-  end
-
-  local queued, oldest = queue_facts(p)
-  if queued >= tonumber(a[16]) then return { 'refused', 'queue_full', queued .. ' runs are queued' } end
+  local no_room, queued, oldest = no_room_or_input(p, now, org, a[11], a[16], source == '')
+  if no_room then return no_room end
 
   -- Nothing above has written; from here on nothing refuses.
   if not status then create_project(p, now, org, id, a[4], a[6], a[7]) end
@@ -115,12 +127,13 @@ local function accept(keys, a)
   redis.call('HSET', p .. 'project:' .. id, 'updated', now)
   redis.call('HSET', p .. 'org:' .. org, 'month', month, 'used', used + 1)
   if root ~= '' then
+    redis.call('ZREM', p .. 'dead:' .. org, source) -- a dead letter that is retried is one no longer
     redis.call('ZADD', p .. 'retries:' .. root, now, run)
     nth = redis.call('ZCARD', p .. 'retries:' .. root)
   end
 
   local kept_until = now + tonumber(a[15])
-  hold(p, org, a[11], kept_until)
+  take_pinned(p, org, a[11], kept_until)
   local r = { id = run, org = org, project = id, seq = 0, epoch = 0, history = '' }
   local ticket = enqueue(p, r, a[8])
   redis.call('ZADD', p .. 'queued', now, run)
@@ -130,8 +143,8 @@ local function accept(keys, a)
   count(p, 'accepted', 1)
   move(p, r, now, 'queued', a[14], source ~= '' and 'retry of ' .. source or 'start', 'v', SCHEMA, 'org', org,
     'project', id, 'mode', a[7], 'class', a[8], 'where', 'stream', 'stream', a[8], 'ticket', ticket, 'created', now,
-    'doc', a[9], 'inputs', a[10], 'kept', a[11], 'keptUntil', kept_until, 'source', source, 'root', root, 'nth', nth,
-    'reason', a[13])
+    'doc', a[9], 'inputs', a[10], 'kept', a[11], 'hold', a[15], 'keptUntil', kept_until, 'source', source,
+    'root', root, 'nth', nth, 'reason', a[13], 'trace', a[20] or '')
   if a[17] ~= '' then redis.call('SET', p .. 'idem:' .. a[17], a[18] .. ' ' .. run, 'PX', a[19]) end
 
   return { 'accepted', now, kept_until, queued + 1, oldest == 0 and now or oldest, limit, used + 1, month, root, nth,

@@ -7,6 +7,7 @@ local function init(keys, a)
   local found = redis.call('HGET', p .. 'stats', 'schema')
   if found and found ~= a[1] then return { 'refused', 'schema_mismatch', found } end
   redis.call('HSETNX', p .. 'stats', 'schema', a[1])
+  redis.call('HSETNX', p .. 'swept', 'last', clock())
   for i = 2, #a do
     for _, group in ipairs({ GROUP, BELL }) do
       local made = redis.pcall('XGROUP', 'CREATE', p .. 'queue:' .. a[i], group, '0', 'MKSTREAM')
@@ -16,18 +17,24 @@ local function init(keys, a)
   return { 'ok' }
 end
 
--- pin: 1 org  2 hold ms  3 blobs. Before a blob is written: from now on nobody may drop it.
+-- pin: 1 org  2 hold ms  3 blobs. Before a blob is written: from now on nobody may drop it. `keep` is the same for the
+-- artifacts of runs in hand, which must get through when Redis is out of memory.
 local function pin(keys, a)
-  hold(keys[1], a[1], a[3], clock() + tonumber(a[2]))
+  pin_blobs(keys[1], a[1], a[3], clock() + tonumber(a[2]))
   return { 'ok' }
 end
 
--- drop_if_due: 1 org  2 sha. Answers {'drop'} if nothing retains the blob any longer (its entry is gone with this
--- call, so that no accept can count on it), else {'keep', until}.
+-- drop_if_due: 1 org  2 sha. Answers {'drop'} if nothing retains or pins the blob any longer (its entries are gone with
+-- this call, so that no accept can count on it), else {'keep', until}.
 local function drop_if_due(keys, a)
   local p, member = keys[1], a[1] .. '/' .. a[2]
-  local till = redis.call('ZSCORE', p .. 'retained', member)
-  if till and tonumber(till) > clock() then return { 'keep', till } end
+  local now = clock()
+  local pinned = tonumber(redis.call('ZSCORE', p .. 'pinned', member) or 0)
+  if pinned <= now then redis.call('ZREM', p .. 'pinned', member) end
+  local till = math.max(pinned, tonumber(redis.call('ZSCORE', p .. 'retained', member) or 0))
+  if till > now then return { 'keep', till } end
+  -- After a long standstill, holds may have ended of runs that a sweep has yet to take up again: they go first.
+  if #redis.call('ZRANGE', p .. 'leases', '-inf', now, 'BYSCORE', 'LIMIT', 0, 1) > 0 then return { 'keep', now } end
   redis.call('ZREM', p .. 'retained', member)
   return { 'drop' }
 end
@@ -63,6 +70,7 @@ end
 
 register('init', init)
 register('pin', pin)
+register('keep', pin, { 'allow-oom' })
 register('drop_if_due', drop_if_due, { 'allow-oom' })
 register('org_set', org_set)
 register('project_archive', project_archive)

@@ -1,22 +1,43 @@
 -- The sweep: what time alone must bring about. Idempotent and bounded, so every API and worker process runs it.
 
 local CONSUMER_IDLE = 3600000 -- ms; far beyond any lease
+local MOST_COUNTED = 1000
+local BACK_WITHIN = 4000 -- ms after an outage: workers wait up to 2 s between two tries, and connecting takes time
 
-local function lost_lease(p, now, id, actor, most_lost, retention)
+-- Every process sweeps, so a time without any is a time in which Redis was away, and with it every beat. A lease that
+-- ended then says nothing about its worker. Answers that span of ends, or nil; it is kept, for a sweep is bounded and
+-- the next one must know it too.
+local function time_away(p, now, lease)
+  local v = redis.call('HMGET', p .. 'swept', 'last', 'from', 'to')
+  local last = tonumber(v[1] or now)
+  if not v[1] or now - last >= 1000 or now < last then redis.call('HSET', p .. 'swept', 'last', now) end
+  if now - last > 1000 + lease / 3 then
+    local to = now + BACK_WITHIN
+    redis.call('HSET', p .. 'swept', 'from', last, 'to', to)
+    return last, to
+  end
+  return tonumber(v[2] or 0), tonumber(v[3] or -1)
+end
+
+local function lost_lease(p, now, id, actor, most_lost, retention, excused)
   local r = load(p, id)
   if not r or r.status ~= 'running' then
     redis.call('ZREM', p .. 'leases', id)
     return
   end
   leave_running(p, r)
+  if excused then
+    requeue(p, r, now, 'again', actor, 'lease ended while Redis was away', 'token', '')
+    return
+  end
   local lost = r.lost + 1
   if lost >= most_lost then
     r.epoch = r.epoch + 1
-    bury(p, r, 'poison_run', '', 'lost its worker ' .. lost .. ' times')
+    bury(p, r, now, 'poison_run', '', 'lost its worker ' .. lost .. ' times')
     end_run(p, r, now, 'failed', actor, 'poison_run', retention, 'verdict', 'failed', 'error', 'poison_run',
       'lost', lost)
   else
-    requeue(p, r, now, 'again', actor, 'lease lost', 'lost', lost)
+    requeue(p, r, now, 'again', actor, 'lease lost', 'lost', lost, 'token', '') -- no release of its worker any more
   end
 end
 
@@ -26,6 +47,7 @@ local function forget(p, id)
   redis.call('ZREM', p .. 'runs:' .. v[1], id)
   redis.call('ZREM', p .. 'runs:' .. v[1] .. ':' .. v[2], id)
   if v[3] ~= '' then redis.call('ZREM', p .. 'retries:' .. v[3], id) end
+  redis.call('ZREM', p .. 'dead:' .. v[1], id)
   redis.call('DEL', p .. 'run:' .. id)
   redis.call('ZREM', p .. 'ended', id)
   count(p, 'expired', -1)
@@ -58,13 +80,41 @@ local function trim(p, stream)
   local pending = redis.call('XPENDING', key, GROUP)
   local bound = pending[2]
   if not bound then
-    for _, group in ipairs(redis.call('XINFO', 'GROUPS', key)) do
-      local g = {}
-      for i = 1, #group, 2 do g[group[i]] = group[i + 1] end
-      if g.name == GROUP then bound = g['last-delivered-id'] end
-    end
+    local group = group_of(key)
+    bound = group and group['last-delivered-id']
   end
   if bound and bound ~= '0-0' then redis.call('XTRIM', key, 'MINID', '~', bound, 'LIMIT', 10000) end
+end
+
+-- XINFO's `lag` counts the entries that a group has read, and Redis 7.0 forgets that count when it restarts: its append-only
+-- file says how far the group has come, not over how many entries. People scale by lag, so it is set right again: what is
+-- unread are the tickets of queued runs, and ghosts. The last stream may be long, so the others are counted.
+local function mend_lag(p, streams)
+  local unread = redis.call('ZCARD', p .. 'queued') - redis.call('ZCARD', p .. 'delayed') +
+    tonumber(redis.call('HGET', p .. 'stats', 'ghosts') or 0)
+  local groups, lag = {}, 0
+  for i, stream in ipairs(streams) do
+    groups[i] = group_of(p .. 'queue:' .. stream)
+    if not groups[i] then return end
+    lag = lag and groups[i].lag and lag + groups[i].lag
+  end
+  if lag == unread then return end
+  for i, stream in ipairs(streams) do
+    local key, group, facts = p .. 'queue:' .. stream, groups[i], {}
+    local said = redis.call('XINFO', 'STREAM', key)
+    for n = 1, #said, 2 do facts[said[n]] = said[n + 1] end
+    local here = math.max(0, unread)
+    if group['last-delivered-id'] == facts['last-generated-id'] then
+      here = 0
+    elseif i < #streams then
+      here = #redis.call('XRANGE', key, '(' .. group['last-delivered-id'], '+', 'COUNT', MOST_COUNTED)
+      if here == MOST_COUNTED then return end -- another time
+    end
+    unread = unread - here
+    if group.lag ~= here then
+      redis.call('XGROUP', 'SETID', key, GROUP, group['last-delivered-id'], 'ENTRIESREAD', facts['entries-added'] - here)
+    end
+  end
 end
 
 -- Removes consumers of workers that are long gone. One with pending entries stays: deleting it would lose them.
@@ -89,15 +139,18 @@ local function leave(keys, a)
 end
 
 -- sweep: 1 actor  2 most runs per kind  3 lost leases that make a poison run  4 retention ms  5 queue TTL ms
---        6 tools that this process has, separated by spaces  7... streams to trim
+--        6 lease ms  7 tools that this process has, separated by spaces  8... streams to trim
 -- Answers {'ok', recovered, promoted, unblocked, given up, aged}.
 local function sweep(keys, a)
   local p, now = keys[1], clock()
   local actor, most = a[1], a[2]
   local done = { 0, 0, 0, 0, 0 }
 
-  for _, id in ipairs(redis.call('ZRANGE', p .. 'leases', '-inf', now, 'BYSCORE', 'LIMIT', 0, most)) do
-    lost_lease(p, now, id, actor, tonumber(a[3]), tonumber(a[4]))
+  local away_from, away_to = time_away(p, now, tonumber(a[6]))
+  local ended = redis.call('ZRANGE', p .. 'leases', '-inf', now, 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES')
+  for i = 1, #ended, 2 do
+    local at = tonumber(ended[i + 1])
+    lost_lease(p, now, ended[i], actor, tonumber(a[3]), tonumber(a[4]), at >= away_from and at <= away_to)
     done[1] = done[1] + 1
   end
 
@@ -111,7 +164,7 @@ local function sweep(keys, a)
     done[2] = done[2] + 1
   end
 
-  for tool in string.gmatch(a[6], '%S+') do
+  for tool in string.gmatch(a[7], '%S+') do
     for _, id in ipairs(redis.call('ZRANGE', p .. 'blocked:' .. tool, 0, tonumber(most) - 1)) do
       local r = load(p, id)
       if not r or not MAY.unblock[r.status] then
@@ -145,9 +198,10 @@ local function sweep(keys, a)
     done[5] = done[5] + 1
   end
 
-  for i = 7, #a do trim(p, a[i]) end
+  for i = 8, #a do trim(p, a[i]) end
+  mend_lag(p, { unpack(a, 8) })
   if redis.call('SET', p .. 'tidied', now, 'NX', 'PX', 60000) then
-    for i = 7, #a do remove_idle_consumers(p, a[i]) end
+    for i = 8, #a do remove_idle_consumers(p, a[i]) end
   end
   return { 'ok', unpack(done) }
 end

@@ -20,14 +20,24 @@ local function take(p, now, stream, entry, worker, token, lease)
   local r = id and load(p, id)
   if not r or not MAY.claim[r.status] or r.epoch ~= epoch or r.where ~= 'stream' then
     redis.call('XACK', p .. 'queue:' .. stream, GROUP, entry[1])
-    if r and r.ticket == entry[1] then count(p, 'ghosts', -1) end -- not for tickets that somebody made by hand
+    -- Not for tickets that somebody made by hand.
+    if (not r or r.ticket == entry[1]) and tonumber(redis.call('HGET', p .. 'stats', 'ghosts') or 0) > 0 then
+      count(p, 'ghosts', -1)
+    end
     return nil
   end
   r.epoch = r.epoch + 1
   redis.call('ZREM', p .. 'queued', id)
-  redis.call('ZADD', p .. 'leases', now + lease, id)
   count(p, 'queued', -1)
+  if r.kept_until > 0 and r.kept_until <= now then
+    -- Everything stood still for longer than its inputs are held, and no sweep has come by yet: it waited too long.
+    redis.call('XACK', p .. 'queue:' .. stream, GROUP, entry[1])
+    end_run(p, r, now, 'expired', worker, 'queue TTL', 0, 'verdict', '', 'error', 'queue_ttl')
+    return nil
+  end
+  redis.call('ZADD', p .. 'leases', now + lease, id)
   count(p, 'running', 1)
+  count(p, 'claims', 1)
   local first = redis.call('HSETNX', p .. 'run:' .. id, 'claimed', now)
   move(p, r, now, 'running', worker, first == 1 and 'first claim' or 'claimed again', 'where', '', 'stream', stream,
     'ticket', entry[1], 'token', token, 'worker', worker)
@@ -100,25 +110,30 @@ end
 
 -- Step changes come in sixes: index, phase ('begin' | 'end'), step status, facts (a JSON object), artifacts (a
 -- JSON array, or empty), blobs of the artifacts. One that is already recorded is passed over, so a repeated call
--- changes nothing. Answers how many were new.
+-- changes nothing; nor does a beginning that comes late, after the end of the same claim's work on the step (d.<n> is the
+-- epoch of that end). Answers how many were new.
 local function record_steps(p, r, now, worker, a, first)
   local key, new = p .. 'run:' .. r.id, 0
   for i = first, #a, 6 do
     local n, phase, facts = a[i], a[i + 1], a[i + 3]
-    local seen = redis.call('HMGET', key, 's.' .. n, 't.' .. n)
-    if seen[1] ~= facts then
+    local seen = redis.call('HMGET', key, 's.' .. n, 't.' .. n, 'trail', 'd.' .. n)
+    local late = phase == 'begin' and tonumber(seen[4] or -1) == r.epoch
+    if seen[1] ~= facts and not late then
       new = new + 1
       r.seq = r.seq + 1
       local times = now .. ''
       if phase == 'end' then
         times = (string.match(seen[2] or '', '^%d+') or now) .. ' ' .. now
+        redis.call('HSET', key, 'd.' .. n, r.epoch)
       end
-      redis.call('HSET', key, 'seq', r.seq, 's.' .. n, facts, 't.' .. n, times)
+      local name, what = string.match(facts, '"name":"([^" ]+)"') or n, 'step.' .. a[i + 2]
+      redis.call('HSET', key, 'seq', r.seq, 's.' .. n, facts, 't.' .. n, times, 'trail',
+        latest(seen[3] or '', TRAIL_KEPT) .. r.seq .. ' ' .. now .. ' ' .. what .. ' ' .. name .. '\n')
       if a[i + 4] ~= '' then
         r.made = r.made == '' and a[i + 5] or r.made .. ' ' .. a[i + 5]
         redis.call('HSET', key, 'a.' .. n, a[i + 4], 'made', r.made)
       end
-      announce(p, r, 'step.' .. a[i + 2], worker, n)
+      announce(p, r, now, what, name, worker, n)
     end
   end
   return new
@@ -134,7 +149,7 @@ local function step(keys, a)
   if a[5] ~= '' then redis.call('HSETNX', p .. 'run:' .. r.id, 'plan', a[5]) end
   if record_steps(p, r, now, a[4], a, 8) > 0 then
     redis.call('HSET', p .. 'run:' .. r.id, 'current', a[6])
-    if r.made ~= made then hold(p, r.org, r.made, now + tonumber(a[7])) end
+    if r.made ~= made then take_pinned(p, r.org, r.made, now + tonumber(a[7])) end
   end
   return { 'ok', now }
 end
@@ -150,7 +165,7 @@ local function finish(keys, a)
   if not r then return stale end
   record_steps(p, r, now, a[4], a, 12)
   leave_running(p, r)
-  if status == 'failed' then bury(p, r, a[8], a[10], a[11]) end
+  if status == 'failed' then bury(p, r, now, a[8], a[10], a[11]) end
   end_run(p, r, now, status, a[4], a[8], tonumber(a[9]), 'verdict', a[6], 'quality', a[7], 'error', a[8])
   return { 'ok', now }
 end
@@ -171,7 +186,8 @@ local function release(keys, a)
     redis.call('ZADD', p .. 'delayed', now + delay, r.id)
     redis.call('ZADD', p .. 'queued', now, r.id)
     count(p, 'queued', 1)
-    move(p, r, now, 'queued', a[4], a[6], 'where', 'delayed', 'ticket', '', 'worker', '')
+    move(p, r, now, 'queued', a[4], a[6], 'where', 'delayed', 'ticket', '', 'worker', '', 'keptUntil',
+      hold_on(p, r, now))
   end
   return { 'ok', now }
 end
@@ -189,7 +205,7 @@ local function block(keys, a)
   redis.call('ZADD', p .. 'blocked', now, r.id)
   count(p, 'blocked', 1)
   move(p, r, now, 'blocked', a[4], 'needs ' .. a[5], 'where', 'parked', 'ticket', '', 'worker', '', 'tool', a[5],
-    'verdict', 'needs_setup')
+    'verdict', 'needs_setup', 'keptUntil', hold_on(p, r, now))
   return { 'ok', now }
 end
 

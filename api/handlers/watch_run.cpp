@@ -1,0 +1,203 @@
+// Watching a run: GET .../events tells everything that happens to it as Server-Sent Events, and `Prefer: wait` holds a GET of
+// the run until something does.
+#include "api/handlers/handlers.hpp"
+#include "api/http/peer.hpp"
+#include "api/watch/watch_list.hpp"
+#include "common/queue/keys.hpp"
+#include "common/run/id.hpp"
+
+#include <charconv>
+
+namespace reprise::api {
+namespace asio = boost::asio;
+using std::chrono::steady_clock;
+
+namespace {
+
+constexpr auto heartbeat_every = std::chrono::seconds(15); // proxies close what is silent for longer
+constexpr auto after_outage = std::chrono::seconds(1);
+constexpr std::int64_t longest_wait_s = 60;
+
+class run_events : public event_source {
+  public:
+    run_events(services& s, peer& from, unsigned partition, std::string run, std::int64_t seen)
+        : services_(s),
+          peer_(from),
+          partition_(partition),
+          watcher_(s.watches, std::move(run)),
+          attention_(from, [this] { watcher_.wake(); }),
+          seen_(seen) {}
+
+    // What the source begins with: events that have happened already, from the run's hash. False: nothing will follow.
+    asio::awaitable<bool> open() {
+        pending_ = co_await look();
+        if (pending_.empty() && ended_)
+            co_return false;
+        pending_.insert(0, "retry: 1000\n\n"); // ms after which a browser comes back
+        co_return true;
+    }
+
+    asio::awaitable<std::string> next() override {
+        if (!pending_.empty())
+            co_return std::exchange(pending_, std::string());
+        auto heartbeat = steady_clock::now() + heartbeat_every;
+        while (!ended_ && !watcher_.closed() && !peer_.has_left()) {
+            bool away = false;
+            try {
+                co_await news();
+                if (pending_.empty() && steady_clock::now() >= heartbeat)
+                    co_await look_if_moved(); // the feed may have been trimmed before it was read
+            } catch (const outage&) {
+                away = true; // the next look tells what is missing
+            }
+            if (!pending_.empty())
+                co_return std::exchange(pending_, std::string());
+            if (steady_clock::now() >= heartbeat)
+                co_return ":\n\n";
+            auto until = heartbeat;
+            if (away)
+                until = std::min(heartbeat, steady_clock::now() + after_outage);
+            if (!ended_)
+                co_await watcher_.wait(until);
+        }
+        co_return std::string();
+    }
+
+  private:
+    // Adds to what is pending, from where nothing is lost when Redis cannot be asked for the rest.
+    asio::awaitable<void> news() {
+        for (const auto& e : watcher_.take()) {
+            if (e.seq <= seen_)
+                continue;
+            if (e.seq != seen_ + 1) {
+                watcher_.must_look = true; // one is missing
+                break;
+            }
+            add(pending_, e);
+        }
+        if (watcher_.must_look) {
+            const auto text = co_await look();
+            pending_ += text;
+        }
+    }
+
+    asio::awaitable<void> look_if_moved() {
+        const auto seq =
+            co_await services_.redis.call(redis::command::of("HGET", keys::run(partition_, watcher_.run()), "seq"));
+        if (!seq.is_nil() && seq.number() == seen_)
+            co_return;
+        const auto text = co_await look();
+        pending_ += text;
+    }
+
+    asio::awaitable<std::string> look() {
+        watcher_.must_look = false; // before reading: what comes meanwhile is told
+        std::string text;
+        std::vector<run_event> found;
+        bool known = false, over = false;
+        try {
+            const auto r = co_await services_.redis.call(redis::command::of(
+                "HMGET", keys::run(partition_, watcher_.run()), "history", "trail", "status"));
+            known = !r[0].is_nil();
+            found = events_after(seen_, r[0].text(), r[1].text());
+            const auto status = status_of(r[2].text());
+            over = status && is_terminal(*status);
+        } catch (...) {
+            watcher_.must_look = true;
+            throw;
+        }
+        ended_ = ended_ || !known; // forgotten meanwhile
+        for (const auto& e : found)
+            add(text, e);
+        ended_ = ended_ || over; // also if its end was seen by an earlier connection, or stands in no history any more
+        co_return text;
+    }
+
+    void add(std::string& text, const run_event& e) {
+        text += e.text(watcher_.run());
+        seen_ = e.seq;
+        ended_ = e.is_end();
+    }
+
+    services& services_;
+    peer& peer_;
+    const unsigned partition_;
+    watcher watcher_;
+    const peer::attention attention_;
+    std::int64_t seen_;
+    std::string pending_;
+    bool ended_ = false;
+};
+
+// A seq that the run has not reached, or something else: from the beginning.
+std::int64_t last_event_id(const request& req, const run_record& run) {
+    const auto text = req.header("Last-Event-ID");
+    std::int64_t n = 0;
+    const auto r = std::from_chars(text.data(), text.data() + text.size(), n);
+    const bool number = !text.empty() && r.ec == std::errc() && r.ptr == text.data() + text.size();
+    return number && n > 0 && n <= run.seq() ? n : 0;
+}
+
+} // namespace
+
+asio::awaitable<response> watch_run(request& req, services& s) {
+    const auto run = co_await load_run(req.who, req.parameters.at(0), s);
+    if (!run)
+        co_return error_response(run.error(), req.header(http::field::accept)); // 404
+    if (req.method == http::verb::head) {
+        response r;
+        r.content_type = "text/event-stream";
+        co_return r;
+    }
+    auto events = std::make_unique<run_events>(s, *req.from, req.who.partition, run->id, last_event_id(req, *run));
+    response r;
+    if (!co_await events->open()) {
+        r.status = 204; // what tells an EventSource not to come back
+        co_return r;
+    }
+    r.content_type = "text/event-stream";
+    r.with("Cache-Control", "no-store").with("X-Accel-Buffering", "no");
+    r.events = std::move(events);
+    co_return r;
+}
+
+// RFC 7240, 4.3. Seconds; 0 if the request does not ask to be held, or not in a way that is understood.
+std::int64_t preferred_wait(const request& req) {
+    if (req.fields.count("Prefer") != 1)
+        return 0;
+    auto rest = req.header("Prefer");
+    while (!rest.empty()) {
+        auto one = rest.substr(0, rest.find(','));
+        rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+        while (one.starts_with(' '))
+            one.remove_prefix(1);
+        if (!one.starts_with("wait="))
+            continue;
+        one.remove_prefix(5);
+        std::int64_t n = 0;
+        const auto r = std::from_chars(one.data(), one.data() + one.size(), n);
+        if (r.ec == std::errc() && r.ptr == one.data() + one.size() && n > 0)
+            return std::min(n, longest_wait_s);
+    }
+    return 0;
+}
+
+asio::awaitable<void> wait_for_change(request& req, services& s, std::int64_t seq, std::int64_t seconds) {
+    watcher w(s.watches, req.parameters.at(0));
+    const peer::attention attention(*req.from, [&w] { w.wake(); });
+    const auto until = steady_clock::now() + std::chrono::seconds(seconds);
+    while (steady_clock::now() < until && !w.closed() && !req.from->has_left()) {
+        if (w.must_look) {
+            w.must_look = false;
+            const auto now =
+                co_await s.redis.call(redis::command::of("HGET", keys::run(req.who.partition, w.run()), "seq"));
+            if (now.is_nil() || now.number() != seq)
+                break;
+        }
+        co_await w.wait(until);
+        if (const auto told = w.take(); !told.empty() && told.back().seq > seq)
+            break;
+    }
+}
+
+} // namespace reprise::api

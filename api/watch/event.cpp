@@ -1,0 +1,71 @@
+#include "api/watch/event.hpp"
+
+#include "common/json/writer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace reprise::api {
+namespace {
+
+std::int64_t number(std::string_view s) {
+    std::int64_t n = 0;
+    std::from_chars(s.data(), s.data() + s.size(), n);
+    return n;
+}
+
+// A line is `seq ms status actor` in a history and `seq ms step.status name` in a trail.
+run_event read_line(std::string_view line, bool transition) {
+    std::array<std::string_view, 4> words;
+    for (auto& word : words) {
+        word = line.substr(0, &word == &words.back() ? line.size() : line.find(' '));
+        line.remove_prefix(std::min(line.size(), word.size() + 1));
+    }
+    run_event e;
+    e.seq = number(words[0]);
+    e.at = number(words[1]);
+    e.type = transition ? "run." + std::string(words[2]) : std::string(words[2]);
+    if (!transition)
+        e.step = words[3];
+    return e;
+}
+
+void add_lines(std::vector<run_event>& to, std::int64_t seq, std::string_view lines, bool transitions) {
+    while (!lines.empty()) {
+        const auto line = lines.substr(0, lines.find('\n'));
+        lines.remove_prefix(std::min(lines.size(), line.size() + 1));
+        if (number(line) > seq)
+            to.push_back(read_line(line, transitions));
+    }
+}
+
+} // namespace
+
+bool run_event::is_end() const {
+    if (!type.starts_with("run."))
+        return false;
+    const auto status = status_of(std::string_view(type).substr(4));
+    return status && is_terminal(*status);
+}
+
+std::string run_event::text(std::string_view run) const {
+    json::writer w;
+    w.begin_object().member("runId", run).member("seq", seq).member("type", type).member("at", rfc3339(at));
+    if (step.empty())
+        w.member("status", std::string_view(type).substr(4));
+    else
+        w.member("step", step).member("stepStatus", std::string_view(type).substr(5));
+    w.end_object();
+    return "id: " + std::to_string(seq) + "\nevent: " + type + "\ndata: " + w.take() + "\n\n";
+}
+
+std::vector<run_event> events_after(std::int64_t seq, std::string_view history, std::string_view trail) {
+    std::vector<run_event> out;
+    add_lines(out, seq, history, true);
+    add_lines(out, seq, trail, false);
+    std::ranges::sort(out, {}, &run_event::seq);
+    return out;
+}
+
+} // namespace reprise::api

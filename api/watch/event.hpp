@@ -1,0 +1,26 @@
+// What happened to a run, as watchers are told it: the same whether it comes from the live feed or from the run's hash.
+#pragma once
+#include "common/queue/records.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace reprise::api {
+
+struct run_event {
+    std::int64_t seq = 0; // of the run: 1, 2, 3 ...
+    unix_ms at = 0;
+    std::string type; // run.<status> or step.<status>
+    std::string step; // its name; empty for run.*
+
+    bool is_end() const; // nothing follows, but perhaps its expiry much later
+    // As a Server-Sent Event: id, event, data.
+    std::string text(std::string_view run) const;
+};
+
+// The events after `seq` that the hash's `history` and `trail` still tell of, in order.
+std::vector<run_event> events_after(std::int64_t seq, std::string_view history, std::string_view trail);
+
+} // namespace reprise::api

@@ -1,0 +1,71 @@
+#include "api/watch/watch_list.hpp"
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace reprise::api {
+namespace asio = boost::asio;
+
+namespace {
+constexpr std::size_t most_told = 256; // not taken by a slow reader: it looks at the run instead
+} // namespace
+
+void watch_list::deliver(const std::vector<fed_event>& events) {
+    if (by_run_.empty())
+        return;
+    for (const auto& e : events) {
+        const auto [first, last] = by_run_.equal_range(e.run);
+        for (auto w = first; w != last; ++w)
+            w->second->tell(e.what);
+    }
+}
+
+void watch_list::look_again() {
+    for (auto& [run, w] : by_run_) {
+        w->must_look = true;
+        w->wake();
+    }
+}
+
+void watch_list::close() {
+    closed_ = true;
+    for (auto& [run, w] : by_run_)
+        w->wake();
+}
+
+watcher::watcher(watch_list& list, std::string run)
+    : list_(list), run_(std::move(run)), place_(list.by_run_.emplace(run_, this)), signal_(list.executor()) {
+    if (list_.watchers_.fetch_add(1) == 0)
+        list_.wanted_();
+}
+
+watcher::~watcher() {
+    list_.by_run_.erase(place_);
+    list_.watchers_.fetch_sub(1);
+}
+
+void watcher::tell(const run_event& e) {
+    if (told_.size() >= most_told) {
+        told_.clear();
+        must_look = true;
+    } else if (!must_look) {
+        told_.push_back(e);
+    }
+    wake();
+}
+
+void watcher::wake() {
+    woken_ = true;
+    signal_.cancel();
+}
+
+asio::awaitable<void> watcher::wait(std::chrono::steady_clock::time_point until) {
+    if (!woken_ && !list_.closed_) {
+        boost::system::error_code ignored;
+        signal_.expires_at(until);
+        co_await signal_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+    woken_ = false;
+}
+
+} // namespace reprise::api

@@ -1,0 +1,81 @@
+// Who watches which run, on one serving thread. The feed (feed.hpp) tells the list what happened; the list wakes those whom
+// it concerns.
+#pragma once
+#include "api/watch/event.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace reprise::api {
+
+struct fed_event {
+    std::string run;
+    run_event what;
+};
+
+class watcher;
+
+class watch_list {
+  public:
+    // `wanted` is called, on this list's thread, when there is a first watcher.
+    // The list must outlive the frames of its watchers, and so the context, which may be constructed after it.
+    watch_list(boost::asio::io_context& io, std::atomic<int>& watchers, std::function<void()> wanted)
+        : io_(io), watchers_(watchers), wanted_(std::move(wanted)) {}
+
+    // All on the list's thread:
+    void deliver(const std::vector<fed_event>& events);
+    void look_again(); // the feed may have missed something: whoever watches must read the run itself
+    void close();      // the process ends: wakes all, and nobody waits any more
+
+    boost::asio::any_io_executor executor() const { return io_.get_executor(); }
+    std::size_t size() const { return by_run_.size(); }
+
+  private:
+    friend class watcher;
+    boost::asio::io_context& io_;
+    std::atomic<int>& watchers_; // of the process
+    std::function<void()> wanted_;
+    std::unordered_multimap<std::string_view, watcher*> by_run_; // keys are the watchers' own
+    bool closed_ = false;
+};
+
+// One who watches one run, from its construction on: whatever happens afterwards is either told or makes `must_look` true.
+class watcher {
+  public:
+    watcher(watch_list& list, std::string run);
+    ~watcher();
+    watcher(const watcher&) = delete;
+    watcher& operator=(const watcher&) = delete;
+
+    // Until something was told, wake() was called, or `until`.
+    boost::asio::awaitable<void> wait(std::chrono::steady_clock::time_point until);
+    void wake();
+
+    const std::string& run() const { return run_; }
+    std::vector<run_event> take() { return std::exchange(told_, {}); }
+    bool must_look = true; // at first; set to false by whoever has looked
+    bool closed() const { return list_.closed_; }
+
+  private:
+    friend class watch_list;
+    void tell(const run_event& e);
+
+    watch_list& list_;
+    const std::string run_;
+    std::unordered_multimap<std::string_view, watcher*>::iterator place_;
+    boost::asio::steady_timer signal_;
+    std::vector<run_event> told_;
+    bool woken_ = false;
+};
+
+} // namespace reprise::api

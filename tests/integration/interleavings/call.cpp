@@ -1,0 +1,145 @@
+#include "tests/integration/interleavings/call.hpp"
+
+#include "common/queue/keys.hpp"
+
+#include <fmt/ranges.h>
+
+namespace reprise::interleavings {
+namespace {
+
+std::string ms(std::chrono::milliseconds d) {
+    return std::to_string(d.count());
+}
+
+// A worker's write begins with what says that it holds the run.
+call written(fn what, const claim_ticket& t) {
+    return {what, {t.run, std::to_string(t.epoch), t.token, t.worker}};
+}
+
+template <class... Text>
+void add(call& c, Text&&... text) {
+    (c.args.emplace_back(std::forward<Text>(text)), ...);
+}
+
+} // namespace
+
+call accept(const order& o) {
+    const bool start = o.source.empty();
+    return {fn::accept,
+            {o.run,
+             std::string(org),
+             "",
+             start ? "Pets" : "",
+             start ? "project-of-" + o.run : "",
+             "",
+             "flagship",
+             std::string(keys::default_stream),
+             "{}",
+             "{}",
+             o.blob,
+             o.source,
+             "",
+             "client",
+             ms(limits.hold()),
+             std::to_string(limits.most_queued),
+             o.idem,
+             o.fingerprint,
+             std::to_string(idem_kept),
+             ""}};
+}
+
+call cancel(const std::string& run, const std::string& token) {
+    return {fn::cancel, {run, std::string(org), token, "client", "", ms(limits.retention)}};
+}
+
+call pin(const std::string& blob) {
+    return {fn::pin, {std::string(org), std::to_string(pinned_while_putting), blob}};
+}
+
+call keep(const std::string& blob) {
+    return {fn::keep, pin(blob).args};
+}
+
+call drop_if_due(const std::string& blob) {
+    return {fn::drop_if_due, {std::string(org), blob}};
+}
+
+call claim(const std::string& worker, const std::string& token, int most, bool repeated) {
+    return {fn::claim,
+            {worker, token, std::to_string(most), ms(limits.lease), repeated ? "1" : "0",
+             std::string(keys::again_stream), std::string(keys::default_stream)}};
+}
+
+call beat(const std::string& worker, const std::vector<claim_ticket>& held) {
+    call c{fn::beat, {worker, ms(limits.lease)}};
+    for (const auto& t : held)
+        add(c, t.run, std::to_string(t.epoch), t.token);
+    return c;
+}
+
+call step(const claim_ticket& t, int index, bool ended, const std::string& blob) {
+    auto c = written(fn::step, t);
+    const auto facts = fmt::format(R"({{"by":"{}","ended":{}}})", t.epoch, ended);
+    add(c, "[]", "current", ms(limits.hold()), std::to_string(index), ended ? "end" : "begin",
+        ended ? "completed" : "running", facts, blob.empty() ? "" : "[{}]", blob);
+    return c;
+}
+
+call finish(const claim_ticket& t, run_status s) {
+    auto c = written(fn::finish, t);
+    const bool failed = s == run_status::failed;
+    add(c, std::string(name_of(s)), failed ? "failed" : "ready", "", failed ? "step_failed" : "",
+        ms(limits.retention), "", "");
+    return c;
+}
+
+call release(const claim_ticket& t, std::int64_t delay) {
+    auto c = written(fn::release, t);
+    add(c, std::to_string(delay), "handed back");
+    return c;
+}
+
+call block(const claim_ticket& t, const std::string& tool) {
+    auto c = written(fn::block, t);
+    add(c, tool);
+    return c;
+}
+
+call sweep(const std::string& tools) {
+    return {fn::sweep,
+            {"sweeper", "100", std::to_string(limits.poison_after), ms(limits.retention), ms(limits.queue_ttl),
+             ms(limits.lease), tools, std::string(keys::again_stream), std::string(keys::default_stream)}};
+}
+
+call leave(const std::string& worker) {
+    return {fn::leave, {worker, std::string(keys::again_stream), std::string(keys::default_stream)}};
+}
+
+std::string call::text() const {
+    return fmt::format("{}({})", name(), fmt::join(args, " "));
+}
+
+std::string answer::text() const {
+    std::string out = head + (detail.empty() ? "" : " " + detail);
+    for (const auto& t : runs)
+        out += fmt::format(" {}@{}", t.run, t.epoch);
+    for (const auto& r : lost)
+        out += " lost " + r;
+    return out;
+}
+
+answer answer_of(const call& c, redis::reply_view r) {
+    answer a;
+    a.head = r[0].text();
+    if (a.head == "refused" || a.head == "replayed" || a.head == "repeated" || a.head == "stale")
+        a.detail = r[1].text();
+    for (std::size_t i = 3; c.what == fn::claim && i < r.size(); ++i) {
+        const record fields(r[i][1]);
+        a.runs.push_back({std::string(r[i][0].text()), fields.number("epoch"), c.args[1], c.args[0]});
+    }
+    for (std::size_t i = 2; c.what == fn::beat && i < r.size(); ++i)
+        a.lost.emplace_back(r[i][0].text());
+    return a;
+}
+
+} // namespace reprise::interleavings

@@ -1,0 +1,107 @@
+// What watchers and callers are told: the story of a run, rates, origins, traces.
+#include "api/http/cross_origin.hpp"
+#include "api/http/rate_limits.hpp"
+#include "api/throughput.hpp"
+#include "api/watch/event.hpp"
+#include "common/run/trace.hpp"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+namespace reprise::api {
+namespace {
+
+constexpr std::string_view history = "1 1000 queued user:a/key:k\n2 2000 running w1\n5 5000 complete w1\n";
+constexpr std::string_view trail = "3 3000 step.running lint\n4 4000 step.completed lint\n";
+
+TEST(Event, TheStoryOfARunIsToldInOrderFromWhereItWasLeft) {
+    const auto all = events_after(0, history, trail);
+    ASSERT_EQ(all.size(), 5u);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        EXPECT_EQ(all[i].seq, static_cast<std::int64_t>(i + 1));
+        EXPECT_EQ(all[i].at, static_cast<std::int64_t>((i + 1) * 1000));
+        EXPECT_EQ(all[i].is_end(), i == 4);
+    }
+    EXPECT_EQ(all[1].type, "run.running");
+    EXPECT_EQ(all[3].step, "lint");
+    EXPECT_EQ(events_after(3, history, trail).size(), 2u);
+    EXPECT_TRUE(events_after(5, history, trail).empty());
+    EXPECT_TRUE(events_after(0, "", "").empty());
+}
+
+TEST(Event, IsTheSameTextWhereverItComesFrom) {
+    const auto all = events_after(3, history, trail);
+    EXPECT_EQ(all[0].text("run_1"),
+              "id: 4\nevent: step.completed\ndata: {\"runId\":\"run_1\",\"seq\":4,\"type\":\"step.completed\","
+              "\"at\":\"1970-01-01T00:00:04.000Z\",\"step\":\"lint\",\"stepStatus\":\"completed\"}\n\n");
+    EXPECT_NE(all[1].text("run_1").find("\"status\":\"complete\""), std::string::npos);
+}
+
+TEST(RateLimits, ABucketEmptiesAndFillsAgain) {
+    rate_limits rates(50, 3);
+    for (int left = 2; left >= 0; --left) {
+        const auto s = rates.take("key");
+        EXPECT_TRUE(s.allowed);
+        EXPECT_EQ(s.remaining, left);
+    }
+    const auto refused = rates.take("key");
+    EXPECT_FALSE(refused.allowed);
+    EXPECT_GE(refused.reset_seconds, 1);
+    EXPECT_TRUE(rates.take("another").allowed);
+    std::this_thread::sleep_for(std::chrono::milliseconds(25)); // a token's time: the clock is the limits' own
+    EXPECT_TRUE(rates.take("key").allowed);
+    EXPECT_FALSE(rates.look("key").allowed);
+}
+
+TEST(RateLimits, WithoutALimitEverythingIsAllowed) {
+    rate_limits none(0, 0);
+    for (int i = 0; i < 1000; ++i)
+        EXPECT_TRUE(none.take("key").allowed);
+}
+
+TEST(CrossOrigin, OnlyNamedOriginsAreAllowed) {
+    http::fields asked;
+    asked.set(http::field::origin, "https://app.example");
+    const auto allowed = [&](std::string_view origins) {
+        response r;
+        cross_origin(origins).allow(asked, r);
+        for (const auto& [name, value] : r.headers)
+            if (name == "Access-Control-Allow-Origin")
+                return value;
+        return std::string();
+    };
+    EXPECT_EQ(allowed(""), "");
+    EXPECT_EQ(allowed("https://other.example"), "");
+    EXPECT_EQ(allowed("https://other.example, https://app.example"), "https://app.example");
+}
+
+TEST(Trace, OnlyAWellFormedTraceparentIsContinued) {
+    const std::string good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    EXPECT_EQ(continued_trace(good), good);
+    for (const std::string bad : {"", "00", "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+                                  "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+                                  "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                                  "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+                                  "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x"})
+        EXPECT_EQ(continued_trace(bad), "") << bad;
+}
+
+TEST(Throughput, TellsHowLongAQueueWillTake) {
+    throughput t(1);
+    EXPECT_FALSE(t.seconds_for(0, 100));
+    unix_ms now = 0;
+    std::int64_t taken = 0;
+    for (int i = 0; i < 300; ++i) // ten runs a second, for five minutes
+        t.note(0, taken += 10, now += 1000);
+    ASSERT_TRUE(t.seconds_for(0, 1000));
+    EXPECT_NEAR(static_cast<double>(*t.seconds_for(0, 1000)), 100, 2);
+    t.note(0, 0, now += 1000); // another Redis: nothing is concluded from it
+    EXPECT_NEAR(static_cast<double>(*t.seconds_for(0, 1000)), 100, 2);
+    for (int i = 0; i < 600; ++i)
+        t.note(0, 0, now += 1000);
+    EXPECT_FALSE(t.seconds_for(0, 1000));
+}
+
+} // namespace
+} // namespace reprise::api

@@ -1,0 +1,32 @@
+#include "worker/steps/step_facts.hpp"
+
+#include "common/json/utf8.hpp"
+#include "common/json/writer.hpp"
+
+namespace reprise::worker {
+
+std::string step_facts(const step_rule& rule, std::string_view status, int attempt, const step_outcome* o) {
+    json::writer w;
+    w.begin_object().member("name", rule.name).member("status", status).member("attempt", std::int64_t{attempt});
+    if (!rule.required)
+        w.key("required").boolean(false);
+    if (o && o->error) {
+        w.key("error").begin_object().member("code", code_of(o->error->code));
+        w.member("message", utf8_prefix(as_utf8(o->error->message), 2000));
+        if (o->exit_code >= 0)
+            w.member("exitCode", std::int64_t{o->exit_code});
+        if (o->signal > 0)
+            w.member("signal", std::int64_t{o->signal});
+        w.end_object();
+    }
+    if (o && !o->artifacts.empty()) {
+        w.key("artifacts").begin_array();
+        for (const auto& a : o->artifacts)
+            w.string(a.key);
+        w.end_array();
+    }
+    w.end_object();
+    return w.take();
+}
+
+} // namespace reprise::worker

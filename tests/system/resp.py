@@ -10,7 +10,11 @@ class Redis:
     def __init__(self, path, user=None, password=None, timeout=20):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
-        self.socket.connect(path)
+        try:
+            self.socket.connect(path)
+        except OSError:
+            self.socket.close()
+            raise
         self.file = self.socket.makefile("rb")
         if password:
             self.call("AUTH", user, password)

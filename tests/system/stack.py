@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ import unittest
 
 from client import Api
 from process import Process, wait_for
-from resp import Redis
+from resp import Redis, RedisError
 
 ROOT = pathlib.Path(os.environ.get("REPRISE_ROOT") or pathlib.Path(__file__).resolve().parents[2])
 BIN = pathlib.Path(os.environ.get("REPRISE_BIN") or ROOT / "build/dev/bin")
@@ -63,11 +64,22 @@ class Stack:
         if hasattr(self, "redis"):
             self.redis.close()
         self.redis_process = self.launch("redis", argv + (["--aclfile", acl] if acl else []))
-        wait_for("Redis listens", lambda: os.path.exists(self.socket))
         self.redis = self.redis_client()
-        wait_for("Redis has loaded", lambda: self.redis.call("PING") == "PONG")
+        wait_for("Redis has loaded", self.has_loaded)
+
+    def has_loaded(self):
+        try:
+            return self.redis.call("PING") == "PONG"
+        except RedisError:
+            return False
+
+    def listens(self):
+        """The socket's file is there before Redis listens on it."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(self.socket) == 0
 
     def redis_client(self):
+        wait_for("Redis listens", self.listens)
         return Redis(self.socket, *self.users.get("test", (None, None)))
 
     def common(self, role):
@@ -75,6 +87,7 @@ class Stack:
         if role in self.users:
             user, password = self.users[role]
             secret = self.dir / f"{role}.password"
+            secret.touch(0o600)
             secret.write_text(password + "\n")
             out += ["--redis-user", user, "--redis-password-file", str(secret)]
         return out
@@ -224,7 +237,7 @@ class StackTest(unittest.TestCase):
     def run(self, result=None):
         before = len(result.failures) + len(result.errors)
         super().run(result)
-        if len(result.failures) + len(result.errors) > before:
+        if len(result.failures) + len(result.errors) > before and hasattr(self, "stack"):
             self.stack.show_logs()
         return result
 

@@ -155,6 +155,17 @@ def runs(records):
           took(r.get("createdAt"), r.get("completedAt")), lineage_of(r).get("retryOf", "-")) for r in records])
 
 
+def dead(letters):
+    return table(["RUN", "SINCE", "CODE", "STEP", "MESSAGE"],
+                 [[one["run"], when(one["at"]), one["code"], one.get("step", "-"), _first_line(one.get("message", "-"))]
+                  for one in letters])
+
+
+def _first_line(text, most=60):
+    line = (text.splitlines() or [""])[0]
+    return line if len(line) <= most else line[:most - 1] + "…"
+
+
 def projects(records):
     yield from table(
         ("PROJECT", "NAME", "STATUS", "MODE", "RUNS", "CREATED"),

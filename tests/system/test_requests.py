@@ -63,9 +63,9 @@ class Malformed(StackTest):
         self.refused(404, "project_not_found", json.dumps({"openapiText": DOCUMENT, "projectId": "prj_1"}), start)
 
     def test_405_names_what_the_path_takes(self):
-        self.assertEqual(self.refused(405, "method_not_allowed", method="GET", body=None).headers["Allow"], "POST")
+        self.assertEqual(self.refused(405, "method_not_allowed", method="PUT", body=None).headers["Allow"], "POST, GET, HEAD, OPTIONS")
         answer = self.refused(405, "method_not_allowed", method="DELETE", path=f"/api/runs/{self.source}", body=None)
-        self.assertEqual(answer.headers["Allow"], "GET, HEAD")
+        self.assertEqual(answer.headers["Allow"], "GET, HEAD, OPTIONS")
 
     def test_404_for_a_path_that_is_not_there(self):
         for path in ("/", "/api", "/api/runs/", self.path + "/", self.path + "/x", "/api/runs//retry"):

@@ -1,6 +1,7 @@
 #include "api/dispatch.hpp"
 
 #include "api/auth/api_key.hpp"
+#include "api/http/field_values.hpp"
 #include "common/async/on_pool.hpp"
 #include "common/crypto/digest.hpp"
 #include "common/run/trace.hpp"
@@ -126,7 +127,8 @@ asio::awaitable<response> dispatch::answer(std::string body) {
     if (!query)
         co_return refuse(errc::invalid_parameter, "the query is not well-formed");
     // It would go on standing in the logs of everything on the way (RFC 6750, 5.3).
-    if (std::ranges::any_of(*query, [](const auto& q) { return q.first == "access_token" || parse_api_key(q.second); }))
+    if (std::ranges::any_of(*query,
+                            [](const auto& q) { return q.first == "access_token" || parse_api_key(q.second); }))
         co_return refuse(errc::invalid_parameter, "a key belongs into the Authorization header");
     req_.query = std::move(*query);
     auto r = co_await route_->handle(req_, services_);

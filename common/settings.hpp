@@ -12,7 +12,8 @@ class App;
 
 namespace reprise {
 
-inline constexpr int configuration_error = 78; // exit status, EX_CONFIG: a setting, or Redis itself, is not as it must be
+inline constexpr int configuration_error =
+    78; // exit status, EX_CONFIG: a setting, or Redis itself, is not as it must be
 
 // Exit status if the program is to end here: 0 after --help or --version, configuration_error when it was told something that
 // it does not understand, which it then has said.

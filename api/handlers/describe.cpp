@@ -1,5 +1,6 @@
 // GET /openapi.json: this API, described by api/openapi.json. Tests hold the document and the answers to each other.
 #include "api/handlers/handlers.hpp"
+#include "api/http/field_values.hpp"
 #include "common/crypto/digest.hpp"
 
 namespace reprise {

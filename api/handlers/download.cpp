@@ -1,46 +1,13 @@
 // GET /api/artifacts/download?runId&key: the bytes of an artifact, of a step's log, or of a retained input.
 #include "api/handlers/handlers.hpp"
+#include "api/http/field_values.hpp"
 #include "api/render.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 namespace reprise::api {
 namespace asio = boost::asio;
 namespace {
-
-struct span_of_bytes {
-    std::uint64_t offset, size;
-};
-
-std::optional<std::uint64_t> whole_number(std::string_view s) {
-    std::uint64_t n = 0;
-    const auto r = std::from_chars(s.data(), s.data() + s.size(), n);
-    if (s.empty() || r.ec != std::errc() || r.ptr != s.data() + s.size())
-        return std::nullopt;
-    return n;
-}
-
-// RFC 9110, 14.1.2. Nothing for a range that is not understood (then the whole is sent; several ranges are not
-// understood on purpose: they multiply the work); size 0 for one that cannot be satisfied.
-std::optional<span_of_bytes> read_range(std::string_view header, std::uint64_t size) {
-    if (!header.starts_with("bytes=") || header.find(',') != std::string_view::npos)
-        return std::nullopt;
-    header.remove_prefix(6);
-    const auto dash = header.find('-');
-    if (dash == std::string_view::npos)
-        return std::nullopt;
-    const auto first = whole_number(header.substr(0, dash)), last = whole_number(header.substr(dash + 1));
-    if (!first && dash == 0 && last) {
-        const auto length = std::min(*last, size);
-        return span_of_bytes{size - length, length};
-    }
-    if (!first || (!last && dash + 1 != header.size()) || (last && *last < *first))
-        return std::nullopt;
-    if (*first >= size)
-        return span_of_bytes{0, 0};
-    return span_of_bytes{*first, std::min(last.value_or(size - 1), size - 1) - *first + 1};
-}
 
 std::string file_name(const artifact& a) {
     auto name = a.key.substr(a.key.rfind('/') + 1);
@@ -82,7 +49,7 @@ asio::awaitable<response> download_artifact(request& req, services& s) {
     const auto whole = blob->size();
     // If-Range: the part is wanted only of the very bytes that the caller has the rest of.
     const auto condition = req.header(http::field::if_range);
-    std::optional<span_of_bytes> range;
+    std::optional<byte_range> range;
     if (condition.empty() || condition == etag)
         range = read_range(req.header(http::field::range), whole);
     if (range && range->size == 0) {
@@ -99,7 +66,7 @@ asio::awaitable<response> download_artifact(request& req, services& s) {
     r.with("Content-Disposition", "attachment; filename=\"" + file_name(*found) + "\"");
     r.with("Content-Security-Policy", "sandbox").with("Accept-Ranges", "bytes");
     r.with("ETag", etag).with("Cache-Control", "private, max-age=3600");
-    const auto part = range.value_or(span_of_bytes{0, whole});
+    const auto part = range.value_or(byte_range{0, whole});
     r.blob = blob_body{std::move(*blob), part.offset, part.size};
     co_return r;
 }

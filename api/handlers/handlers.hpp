@@ -31,8 +31,6 @@ handled ready(request& req, services& s);
 
 // error_response for this request; a full queue says when it is worth coming back.
 response refusal(const failure& f, const request& req, services& s);
-// Whether an If-None-Match names this (strong) ETag.
-bool matches_etag(std::string_view if_none_match, std::string_view etag);
 // `limit` of a list: 1 to 100.
 result<std::size_t> page_limit(const request& req, std::size_t otherwise);
 std::string_view query_text(const request& req, std::string_view name); // empty if absent; lives as long as `req`
@@ -41,9 +39,7 @@ std::string_view query_text(const request& req, std::string_view name); // empty
 boost::asio::awaitable<result<run_record>> load_run(const caller& who, std::string id, services& s);
 boost::asio::awaitable<record> load_project(unsigned partition, std::string_view id, services& s);
 
-// `Prefer: wait=N`: seconds, 0 without it. Holds the request until the run has moved on from `seq`, the peer has left, or so
-// long.
-std::int64_t preferred_wait(const request& req);
+// Holds the request until the run has moved on from `seq`, the peer has left, or so long.
 boost::asio::awaitable<void> wait_for_change(request& req, services& s, std::int64_t seq, std::int64_t seconds);
 
 // What an Idempotency-Key makes of a request: both empty without the header.

@@ -1,5 +1,6 @@
 // GET one run, GET a list of runs.
 #include "api/handlers/handlers.hpp"
+#include "api/http/field_values.hpp"
 #include "api/render.hpp"
 #include "common/json/writer.hpp"
 #include "common/log.hpp"
@@ -137,7 +138,7 @@ asio::awaitable<std::optional<response>> unchanged(request& req, std::int64_t se
 } // namespace
 
 asio::awaitable<response> get_run(request& req, services& s) {
-    const auto seconds = preferred_wait(req);
+    const auto seconds = req.fields.count("Prefer") == 1 ? preferred_wait(req.header("Prefer")) : 0;
     std::optional<response> r;
     if (seconds > 0 || req.fields.count(http::field::if_none_match) > 0)
         r = co_await unchanged(req, seconds, s);

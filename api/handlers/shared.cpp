@@ -1,5 +1,6 @@
 // What several handlers do in the same way.
 #include "api/handlers/handlers.hpp"
+#include "api/http/field_values.hpp"
 #include "api/render.hpp"
 #include "common/crypto/digest.hpp"
 #include "common/json/writer.hpp"
@@ -7,7 +8,6 @@
 #include "common/run/id.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 namespace reprise::api {
 namespace asio = boost::asio;
@@ -38,31 +38,12 @@ std::string_view query_text(const request& req, std::string_view name) {
 result<std::size_t> page_limit(const request& req, std::size_t otherwise) {
     constexpr std::size_t largest = 100;
     const auto text = query_text(req, "limit");
-    std::size_t n = otherwise;
     if (text.empty())
-        return n;
-    const auto r = std::from_chars(text.data(), text.data() + text.size(), n);
-    if (r.ec != std::errc() || r.ptr != text.data() + text.size() || n < 1 || n > largest)
+        return otherwise;
+    const auto n = whole_number(text);
+    if (!n || *n < 1 || *n > largest)
         return failure{errc::invalid_parameter, "limit must be 1 to 100"};
-    return n;
-}
-
-bool matches_etag(std::string_view if_none_match, std::string_view etag) {
-    if (if_none_match == "*")
-        return true;
-    while (!if_none_match.empty()) {
-        auto one = if_none_match.substr(0, if_none_match.find(','));
-        if_none_match.remove_prefix(std::min(if_none_match.size(), one.size() + 1));
-        while (one.starts_with(' ') || one.starts_with('\t'))
-            one.remove_prefix(1);
-        while (one.ends_with(' ') || one.ends_with('\t'))
-            one.remove_suffix(1);
-        if (one.starts_with("W/"))
-            one.remove_prefix(2); // If-None-Match compares weakly
-        if (one == etag)
-            return true;
-    }
-    return false;
+    return static_cast<std::size_t>(*n);
 }
 
 asio::awaitable<result<run_record>> load_run(const caller& who, std::string id, services& s) {
@@ -86,21 +67,13 @@ result<idempotency> idempotency_of(const request& req) {
     const auto count = req.fields.count("Idempotency-Key");
     if (count == 0)
         return idempotency{};
-    auto key = req.header("Idempotency-Key");
-    const failure unusable{errc::invalid_idempotency_key,
-                           "one value, 1 to 255 visible ASCII characters, quoted or not"};
-    if (count > 1)
-        return unusable;
-    // A structured-field string is quoted; many clients leave the quotes out.
-    if (key.size() >= 2 && key.front() == '"' && key.back() == '"')
-        key = key.substr(1, key.size() - 2);
-    const bool plain = std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
-    if (key.empty() || key.size() > 255 || !plain)
-        return unusable;
+    const auto key = idempotency_key(req.header("Idempotency-Key"));
+    if (count > 1 || !key)
+        return failure{errc::invalid_idempotency_key, "one value, 1 to 255 visible ASCII characters, quoted or not"};
 
     sha256 scope, print;
     scope.update(req.who.org + '\0' + req.who.user + '\0');
-    scope.update(key);
+    scope.update(*key);
     print.update(req.path + '\0' + req.body_digest);
     return idempotency{scope.hex().substr(0, 40), print.hex().substr(0, 40)};
 }

@@ -1,12 +1,11 @@
 // Watching a run: GET .../events tells everything that happens to it as Server-Sent Events, and `Prefer: wait` holds a GET of
 // the run until something does.
 #include "api/handlers/handlers.hpp"
+#include "api/http/field_values.hpp"
 #include "api/http/peer.hpp"
 #include "api/watch/watch_list.hpp"
 #include "common/queue/keys.hpp"
 #include "common/run/id.hpp"
-
-#include <charconv>
 
 namespace reprise::api {
 namespace asio = boost::asio;
@@ -16,7 +15,6 @@ namespace {
 
 constexpr auto heartbeat_every = std::chrono::seconds(15); // proxies close what is silent for longer
 constexpr auto after_outage = std::chrono::seconds(1);
-constexpr std::int64_t longest_wait_s = 60;
 
 class run_events : public event_source {
   public:
@@ -96,8 +94,8 @@ class run_events : public event_source {
         std::vector<run_event> found;
         bool known = false, over = false;
         try {
-            const auto r = co_await services_.redis.call(redis::command::of(
-                "HMGET", keys::run(partition_, watcher_.run()), "history", "trail", "status"));
+            const auto r = co_await services_.redis.call(
+                redis::command::of("HMGET", keys::run(partition_, watcher_.run()), "history", "trail", "status"));
             known = !r[0].is_nil();
             found = events_after(seen_, r[0].text(), r[1].text());
             const auto status = status_of(r[2].text());
@@ -109,7 +107,8 @@ class run_events : public event_source {
         ended_ = ended_ || !known; // forgotten meanwhile
         for (const auto& e : found)
             add(text, e);
-        ended_ = ended_ || over; // also if its end was seen by an earlier connection, or stands in no history any more
+        ended_ =
+            ended_ || over; // also if its end was seen by an earlier connection, or stands in no history any more
         co_return text;
     }
 
@@ -131,11 +130,8 @@ class run_events : public event_source {
 
 // A seq that the run has not reached, or something else: from the beginning.
 std::int64_t last_event_id(const request& req, const run_record& run) {
-    const auto text = req.header("Last-Event-ID");
-    std::int64_t n = 0;
-    const auto r = std::from_chars(text.data(), text.data() + text.size(), n);
-    const bool number = !text.empty() && r.ec == std::errc() && r.ptr == text.data() + text.size();
-    return number && n > 0 && n <= run.seq() ? n : 0;
+    const auto n = whole_number(req.header("Last-Event-ID"));
+    return n && *n <= static_cast<std::uint64_t>(run.seq()) ? static_cast<std::int64_t>(*n) : 0;
 }
 
 } // namespace
@@ -159,27 +155,6 @@ asio::awaitable<response> watch_run(request& req, services& s) {
     r.with("Cache-Control", "no-store").with("X-Accel-Buffering", "no");
     r.events = std::move(events);
     co_return r;
-}
-
-// RFC 7240, 4.3. Seconds; 0 if the request does not ask to be held, or not in a way that is understood.
-std::int64_t preferred_wait(const request& req) {
-    if (req.fields.count("Prefer") != 1)
-        return 0;
-    auto rest = req.header("Prefer");
-    while (!rest.empty()) {
-        auto one = rest.substr(0, rest.find(','));
-        rest.remove_prefix(std::min(rest.size(), one.size() + 1));
-        while (one.starts_with(' '))
-            one.remove_prefix(1);
-        if (!one.starts_with("wait="))
-            continue;
-        one.remove_prefix(5);
-        std::int64_t n = 0;
-        const auto r = std::from_chars(one.data(), one.data() + one.size(), n);
-        if (r.ec == std::errc() && r.ptr == one.data() + one.size() && n > 0)
-            return std::min(n, longest_wait_s);
-    }
-    return 0;
 }
 
 asio::awaitable<void> wait_for_change(request& req, services& s, std::int64_t seq, std::int64_t seconds) {

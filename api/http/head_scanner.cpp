@@ -8,7 +8,8 @@ namespace {
 // RFC 9110, 5.6.2: what names of methods and fields are made of.
 constexpr auto token_characters = [] {
     std::array<bool, 256> is{};
-    for (const char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+    for (const char c :
+         std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
         is[static_cast<unsigned char>(c)] = true;
     return is;
 }();

@@ -2,32 +2,7 @@
 
 #include "common/json/writer.hpp"
 
-#include <charconv>
-
 namespace reprise::api {
-namespace {
-
-std::optional<std::string> percent_decoded(std::string_view s) {
-    std::string out;
-    out.reserve(s.size());
-    for (std::size_t i = 0; i < s.size(); ++i) {
-        if (s[i] == '+') {
-            out += ' ';
-        } else if (s[i] != '%') {
-            out += s[i];
-        } else {
-            unsigned byte = 0;
-            if (i + 3 > s.size() ||
-                std::from_chars(s.data() + i + 1, s.data() + i + 3, byte, 16).ptr != s.data() + i + 3)
-                return std::nullopt;
-            out += static_cast<char>(byte);
-            i += 2;
-        }
-    }
-    return out;
-}
-
-} // namespace
 
 response& response::with(std::string_view name, std::string_view value) {
     headers.emplace_back(name, value);
@@ -66,21 +41,6 @@ response error_response(const failure& f, std::string_view accept) {
     if (status == 503)
         r.with("Retry-After", "1");
     return r;
-}
-
-std::optional<std::map<std::string, std::string, std::less<>>> parse_query(std::string_view query) {
-    std::map<std::string, std::string, std::less<>> out;
-    while (!query.empty()) {
-        const auto part = query.substr(0, query.find('&'));
-        query.remove_prefix(std::min(query.size(), part.size() + 1));
-        const auto equals = part.find('=');
-        auto name = percent_decoded(part.substr(0, equals));
-        auto value = percent_decoded(equals == std::string_view::npos ? std::string_view{} : part.substr(equals + 1));
-        if (!name || !value)
-            return std::nullopt;
-        out.emplace(std::move(*name), std::move(*value));
-    }
-    return out;
 }
 
 } // namespace reprise::api

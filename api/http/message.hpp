@@ -72,7 +72,4 @@ response json_response(unsigned status, std::string body);
 // {"error", "message"?}, or a problem document (RFC 9457) around them when `accept` asks for one.
 response error_response(const failure& f, std::string_view accept = {});
 
-// The query of a target, decoded. Nothing for malformed percent encoding.
-std::optional<std::map<std::string, std::string, std::less<>>> parse_query(std::string_view query);
-
 } // namespace reprise::api

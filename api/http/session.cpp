@@ -28,7 +28,7 @@ using parser = http::request_parser<http::string_body>;
 namespace {
 
 // Each for the whole of what it names, however many reads that takes.
-constexpr auto idle_deadline = std::chrono::seconds(60); // that a connection may be kept without a request
+constexpr auto idle_deadline = std::chrono::seconds(60);   // that a connection may be kept without a request
 constexpr auto header_deadline = std::chrono::seconds(15); // from its first byte
 constexpr auto body_deadline = std::chrono::seconds(30);
 constexpr auto handling_deadline = std::chrono::hours(24); // what is done meanwhile has deadlines of its own
@@ -261,7 +261,7 @@ class session {
     std::string address_; // of the peer
     boost::beast::flat_buffer buffer_;
     bool unread_ = false; // something of what the client sends
-    bool close_ = false; // after the answer in hand
+    bool close_ = false;  // after the answer in hand
 };
 
 } // namespace

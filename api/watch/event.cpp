@@ -52,10 +52,11 @@ bool run_event::is_end() const {
 std::string run_event::text(std::string_view run) const {
     json::writer w;
     w.begin_object().member("runId", run).member("seq", seq).member("type", type).member("at", rfc3339(at));
+    const auto status = std::string_view(type).substr(type.find('.') + 1);
     if (step.empty())
-        w.member("status", std::string_view(type).substr(4));
+        w.member("status", status);
     else
-        w.member("step", step).member("stepStatus", std::string_view(type).substr(5));
+        w.member("step", step).member("stepStatus", status);
     w.end_object();
     return "id: " + std::to_string(seq) + "\nevent: " + type + "\ndata: " + w.take() + "\n\n";
 }

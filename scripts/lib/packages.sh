@@ -1,13 +1,16 @@
 # shellcheck shell=bash
 # Sourced by setup: the distribution's packages.
 
-# Each is asked for by name, and each is named in the README with why.
+# Each is asked for by name, and each is named in the README with why. `$1`: for what beside building and running: lint, fuzz.
 wanted_packages() {
     echo g++ cmake ninja-build ccache pkg-config git ca-certificates curl
     echo libhiredis-dev rapidjson-dev libssl-dev libcli11-dev libspdlog-dev libfmt-dev
     echo libyaml-cpp-dev libarchive-dev libgtest-dev libgmock-dev
     echo redis-server redis-tools python3 python3-venv
-    if [[ $1 ]]; then echo clang-format clang-tidy shellcheck; fi
+    case $1 in
+        lint) echo clang-format clang-tidy shellcheck ;;
+        fuzz) echo clang libclang-rt ;;
+    esac
     node_packages
 }
 
@@ -30,8 +33,9 @@ satisfied_otherwise() {
         redis-server) command -v redis-server || command -v valkey-server ;;
         redis-tools) command -v redis-cli || command -v valkey-cli ;;
         clang-format | clang-tidy | shellcheck) command -v "$1" ;;
+        libclang-rt) dpkg-query -W -f '${db:Status-Status}\n' 'libclang-rt-*-dev' | grep -x installed ;;
         *) return 1 ;;
-    esac >/dev/null
+    esac >/dev/null 2>&1
 }
 
 missing_packages() {
@@ -67,7 +71,10 @@ install_missing() {
         say "apt-get update failed; trying with the package lists that are there"
     local i
     for i in "${!missing[@]}"; do
-        if [[ ${missing[i]} == libboost ]]; then missing[i]=$(choose_boost); fi
+        case ${missing[i]} in
+            libboost) missing[i]=$(choose_boost) ;;
+            libclang-rt) missing[i]=$(choose_clang_runtime) ;;
+        esac
     done
 
     note "Installing: ${missing[*]} (a few minutes on a fresh machine)"
@@ -107,6 +114,14 @@ choose_boost() {
     else
         die "this distribution has no Boost 1.81 or newer; Debian 12 and 13 and Ubuntu 24.04 do"
     fi
+}
+
+# The sanitizers' runtime, of the version that `clang` is: a package of its own, and only recommended by the compiler.
+choose_clang_runtime() {
+    local version
+    version=$(apt-cache depends clang | sed -n 's/^ *Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
+    [[ $version ]] || die "cannot tell which version of clang this distribution has"
+    echo "libclang-rt-$version-dev"
 }
 
 root_by=

@@ -1,5 +1,7 @@
 #include "api/auth/api_key.hpp"
+#include "api/http/field_values.hpp"
 #include "api/http/framing.hpp"
+#include "api/http/head_scanner.hpp"
 #include "api/http/message.hpp"
 #include "api/routes.hpp"
 #include "common/json/document.hpp"
@@ -104,6 +106,44 @@ TEST(Framing, WhatTwoReadersCouldReadTwoWaysIsRefused) {
         EXPECT_TRUE(framing_of(std::string("POST /a HTTP/1.1\r\n") + fields + "\r\n")) << fields;
     EXPECT_TRUE(framing_of("POST http://evil/a HTTP/1.1\r\nHost: x\r\n\r\n"));
     EXPECT_TRUE(framing_of("POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"));
+}
+
+head_scanner::verdict verdict_on(std::string_view text, std::size_t most = 200) {
+    return head_scanner(most).look(text);
+}
+
+TEST(HeadScanner, FindsTheEndOfAHeadHoweverItArrives) {
+    const std::string_view head = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n",
+                           text = "GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET";
+    head_scanner scanner(200);
+    for (std::size_t n = 0; n < head.size(); ++n)
+        ASSERT_EQ(scanner.look(text.substr(0, n)), head_scanner::verdict::incomplete) << n;
+    EXPECT_EQ(scanner.look(text), head_scanner::verdict::complete);
+    EXPECT_EQ(scanner.size(), head.size());
+}
+
+TEST(HeadScanner, SaysAtTheFirstWrongByteThatThisIsNoRequest) {
+    for (const std::string_view text :
+         {" ", "\r", "GET\t", "GET  ", "GET /a\r", "GET /\x80", "GET /a HTTP/2", "GET /a HTTP/1.2",
+          "GET /a HTTP/1.1\n", "GET /a HTTP/1.1 ", "GET /a HTTP/1.1\r\n ",
+          "GET /a HTTP/1.1\r\n:", "GET /a HTTP/1.1\r\nA ", "GET /a HTTP/1.1\r\nA:\n", "GET /a HTTP/1.1\r\nA: b\x7f",
+          "GET /a HTTP/1.1\r\nA: b\rc", "GET /a HTTP/1.1\r\nA: b\r\n ", "GET /a HTTP/1.1\r\n\rx"}) {
+        EXPECT_EQ(verdict_on(text), head_scanner::verdict::malformed) << text;
+        EXPECT_EQ(verdict_on(text.substr(0, text.size() - 1)), head_scanner::verdict::incomplete) << text;
+    }
+}
+
+TEST(HeadScanner, AHeadHasAMostSize) {
+    const std::string head = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+    EXPECT_EQ(verdict_on(head, head.size()), head_scanner::verdict::complete);
+    EXPECT_EQ(verdict_on(head, head.size() - 1), head_scanner::verdict::too_large);
+}
+
+TEST(FieldValues, AHostIsANameOrAnAddressAndPerhapsAPort) {
+    for (const auto* host : {"x", "a-b.example:8080", "[::1]", "[::1]:80", "127.0.0.1", ""})
+        EXPECT_FALSE(framing_of(std::string("GET /a HTTP/1.1\r\nHost: ") + host + "\r\n\r\n")) << host;
+    for (const auto* host : {"a/b", "a b", "a,b", "[::1", "x:y", "[::1]x", "x:123456"})
+        EXPECT_TRUE(framing_of(std::string("GET /a HTTP/1.1\r\nHost: ") + host + "\r\n\r\n")) << host;
 }
 
 TEST(Time, IsShownAsRfc3339) {

@@ -121,8 +121,6 @@ asio::awaitable<response> dispatch::answer(std::string body) {
     if (route_->body_limit > 0)
         if (const auto f = co_await read_members(std::move(body))) // 400
             co_return refuse(f->code, f->message);
-    if (!route_->scope.empty() && !req_.who.has(route_->scope))
-        co_return refuse(errc::insufficient_scope, "this call needs " + std::string(route_->scope)); // 403
     auto query = parse_query(query_);
     if (!query)
         co_return refuse(errc::invalid_parameter, "the query is not well-formed");
@@ -131,6 +129,12 @@ asio::awaitable<response> dispatch::answer(std::string body) {
                             [](const auto& q) { return q.first == "access_token" || parse_api_key(q.second); }))
         co_return refuse(errc::invalid_parameter, "a key belongs into the Authorization header");
     req_.query = std::move(*query);
+    if (!route_->scope.empty() && !req_.who.has(route_->scope)) { // 403
+        auto r = refuse(errc::insufficient_scope, "this call needs " + std::string(route_->scope));
+        r.with("WWW-Authenticate",
+               fmt::format(R"(Bearer realm="reprise", error="insufficient_scope", scope="{}")", route_->scope));
+        co_return r;
+    }
     auto r = co_await route_->handle(req_, services_);
     co_return r;
 }
@@ -140,7 +144,7 @@ asio::awaitable<std::optional<failure>> dispatch::read_members(std::string body)
     auto work = [&body, this, digested] {
         if (digested)
             req_.body_digest = sha256_hex(body);
-        return read_fields(*route_, body);
+        return read_fields(*route_, std::move(body));
     };
     // A document of megabytes is parsed where it holds up nobody. (Not `?:`, which gcc 12 gets wrong around
     // co_await.)
@@ -156,6 +160,7 @@ asio::awaitable<std::optional<failure>> dispatch::read_members(std::string body)
 }
 
 void dispatch::dress(response& r) const {
+    services_.cross_origin.allow(req_.fields, r);
     if (!rate_)
         return;
     const auto& rates = services_.rates;

@@ -25,6 +25,7 @@ class dispatch {
     // Whether a body of this kind may be read. Nothing if so.
     std::optional<failure> refuse_body(const http::request_header<>& h, std::optional<std::uint64_t> length) const;
     std::size_t body_limit() const { return route_->body_limit; }
+    const std::string& key_id() const { return req_.who.key_id; }
 
     // `body` as sent; empty if there was none. Throws outage.
     boost::asio::awaitable<response> answer(std::string body);

@@ -100,12 +100,12 @@ class doctor {
         std::vector<std::string> runs;
         std::set<std::string> seen; // SCAN may name a key twice while the table of keys grows
         do {
-            const auto r =
-                co_await redis_.call(redis::command::of("SCAN", cursor, "MATCH", prefix + "r[ue]*", "COUNT", "1000"));
+            const auto r = co_await redis_.call(
+                redis::command::of("SCAN", cursor, "MATCH", prefix + "[rd][ue]*", "COUNT", "1000"));
             cursor = r[0].text();
             for (std::size_t i = 0; i < r[1].size(); ++i) {
                 const auto name = r[1][i].text().substr(prefix.size());
-                if (name.starts_with("runs:") || name.starts_with("retries:"))
+                if (name.starts_with("runs:") || name.starts_with("retries:") || name.starts_with("dead:"))
                     indexes.emplace(name);
                 else if (name.starts_with("run:") && seen.emplace(name.substr(4)).second)
                     runs.emplace_back(name.substr(4));

@@ -65,11 +65,11 @@ std::span<const route> all_routes() {
     return routes;
 }
 
-result<json::text_fields> read_fields(const route& r, std::string_view body) {
+result<json::text_fields> read_fields(const route& r, std::string body) {
     std::vector<std::string_view> names;
     for (const auto& f : r.body)
         names.push_back(f.name);
-    auto fields = json::read_text_fields(body, names);
+    auto fields = json::read_text_fields(std::move(body), names);
     if (!fields)
         return fields;
     for (const auto& f : r.body) {

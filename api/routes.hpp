@@ -28,7 +28,7 @@ struct route {
 std::span<const route> all_routes();
 
 // The members that the route names, of a body as it was sent: malformed and overlong ones are refused here for all.
-result<json::text_fields> read_fields(const route& r, std::string_view body);
+result<json::text_fields> read_fields(const route& r, std::string body);
 
 struct match {
     const route* found = nullptr; // null: see `allowed`

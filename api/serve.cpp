@@ -22,6 +22,9 @@
 #include <boost/asio/use_future.hpp>
 #include <boost/asio/write.hpp>
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <thread>
@@ -40,6 +43,18 @@ constexpr std::int64_t wrong_keys_at_once = 100;
 constexpr auto token = asio::use_awaitable;
 constexpr auto first_request = std::chrono::milliseconds(1000); // of a connection that was new when the drain began
 
+// As many open files as the system lets us have, and how many of them can be connections.
+unsigned room_for_connections() {
+    constexpr rlim_t for_the_rest = 256; // Redis, blobs, libraries
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return 512;
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    return static_cast<unsigned>(std::clamp<rlim_t>(files.rlim_cur, for_the_rest + 64, 1 << 24) - for_the_rest);
+}
+
 // Shared by all threads; outlives them.
 struct shared_state {
     asio::thread_pool disk{2};
@@ -48,7 +63,8 @@ struct shared_state {
     std::string store_id;
     std::string durability;
     std::atomic<bool> draining = false;
-    std::atomic<std::size_t> body_bytes = 0;
+    body_budget bodies;
+    const unsigned most_connections; // and half as many may watch or be held
     std::atomic<unsigned> connections = 0;
     address_book addresses;
     rate_limits rates, wrong_keys;
@@ -59,8 +75,9 @@ struct shared_state {
     explicit shared_state(const api_settings& s)
         : blobs(s.common.blob_root(), disk),
           durability(s.common.durability),
+          most_connections(std::min(s.most_connections, room_for_connections())),
           addresses(s.most_of_one_address),
-          rates(s.requests_per_second, 2 * s.requests_per_second),
+          rates(s.requests_per_second, 2 * std::int64_t{s.requests_per_second}),
           wrong_keys(wrong_keys_per_second, wrong_keys_at_once),
           origins(s.cors_origins),
           events(s.common.redis_options("reprise-api"), s.common.partitions),
@@ -98,14 +115,15 @@ class serving_thread {
     serving_thread(const api_settings& settings, shared_state& shared, unsigned index)
         : settings_(settings),
           shared_(shared),
-          watches_(io_, shared.events.watchers(), [&shared] { shared.events.wanted(); }),
+          watches_(io_, shared.events.watchers(), static_cast<int>(shared.most_connections / 2),
+                   [&shared] { shared.events.wanted(); }),
           redis_(io_.get_executor(), settings.common.redis_options("reprise-api-" + std::to_string(index))),
           functions_(redis_, settings.common.partitions),
           queue_(functions_, settings.common.limits()),
           keys_(redis_),
           services_{
-              redis_,           queue_,          shared.blobs,      keys_,           shared.workers,    shared.disk,
-              shared.documents, shared.store_id, shared.durability, shared.draining, shared.body_bytes, watches_,
+              redis_,           queue_,          shared.blobs,      keys_,           shared.workers, shared.disk,
+              shared.documents, shared.store_id, shared.durability, shared.draining, shared.bodies,  watches_,
               shared.pace,      shared.rates,    shared.wrong_keys, shared.origins},
           upkeep_(settings.common, queue_, shared.blobs, shared.pace, shared.workers, shared.draining),
           acceptor_(io_),
@@ -222,7 +240,7 @@ class serving_thread {
     void admit(tcp::socket socket) {
         error_code ignored;
         const auto address = socket.remote_endpoint(ignored).address();
-        const bool room = shared_.connections.load() < settings_.most_connections;
+        const bool room = shared_.connections.load() < shared_.most_connections;
         if (!room || !shared_.addresses.enter(address)) {
             asio::co_spawn(io_, turn_away(std::move(socket)),
                            [](std::exception_ptr e) { log_end(e, "turned_away"); });
@@ -278,6 +296,9 @@ int serve(const api_settings& settings) {
     ::signal(SIGPIPE, SIG_IGN);
 
     shared_state shared(settings);
+    if (shared.most_connections < settings.most_connections)
+        log::warn("few_open_files", {{"wanted", std::to_string(settings.most_connections)},
+                                     {"connections", std::to_string(shared.most_connections)}});
     std::vector<std::unique_ptr<serving_thread>> threads;
     signals.async_wait([&](error_code, int) {
         log::info("draining");

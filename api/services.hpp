@@ -2,6 +2,7 @@
 #pragma once
 #include "api/auth/key_ring.hpp"
 #include "api/fleet.hpp"
+#include "api/http/body_space.hpp"
 #include "api/http/cross_origin.hpp"
 #include "api/http/rate_limits.hpp"
 #include "api/throughput.hpp"
@@ -27,7 +28,7 @@ struct services {
     const std::string& store_id;         // of the blob store that Redis knows
     const std::string& durability;       // required
     const std::atomic<bool>& draining;
-    std::atomic<std::size_t>& body_bytes; // of requests in hand; see body_space
+    body_budget& bodies; // of requests in hand
     watch_list& watches;
     const throughput& pace;  // of the queues
     rate_limits& rates;      // by key

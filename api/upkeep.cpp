@@ -1,5 +1,6 @@
 #include "api/upkeep.hpp"
 
+#include "common/crypto/digest.hpp"
 #include "common/log.hpp"
 #include "common/queue/keys.hpp"
 
@@ -12,7 +13,7 @@ namespace reprise::api {
 namespace asio = boost::asio;
 
 namespace {
-constexpr const char* most_blobs = "50"; // dropped in one turn
+constexpr std::int64_t most_blobs = 50; // dropped in one turn
 } // namespace
 
 asio::awaitable<void> upkeep::run() {
@@ -24,13 +25,9 @@ asio::awaitable<void> upkeep::run() {
         co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ec));
         if (ec)
             co_return;
+        for (unsigned p = 0; p < settings_.partitions; ++p)
+            co_await look_after(p);
         try {
-            for (unsigned p = 0; p < settings_.partitions; ++p) {
-                co_await queue_.sweep(p, "api", "");
-                co_await drop_blobs(p, keys::retained(p));
-                co_await drop_blobs(p, keys::pinned(p));
-                co_await measure(p);
-            }
             co_await workers_.count(queue_.library().redis());
             if (std::chrono::steady_clock::now() >= rare_work_due) {
                 rare_work_due = std::chrono::steady_clock::now() + std::chrono::minutes(1);
@@ -38,8 +35,20 @@ asio::awaitable<void> upkeep::run() {
                 co_await queue_.library().drop_unused_libraries();
             }
         } catch (const std::exception& e) {
-            log::warn("sweep_failed", {{"why", e.what()}});
+            log::warn("upkeep_failed", {{"why", e.what()}});
         }
+    }
+}
+
+// What is wrong in one partition must not keep the others.
+asio::awaitable<void> upkeep::look_after(unsigned partition) {
+    try {
+        co_await queue_.sweep(partition, "api", "");
+        co_await drop_blobs(partition, keys::retained(partition));
+        co_await drop_blobs(partition, keys::pinned(partition));
+        co_await measure(partition);
+    } catch (const std::exception& e) {
+        log::warn("sweep_failed", {{"partition", std::to_string(partition)}, {"why", e.what()}});
     }
 }
 
@@ -51,8 +60,15 @@ asio::awaitable<void> upkeep::measure(unsigned partition) {
 
 asio::awaitable<void> upkeep::drop_blobs(unsigned partition, std::string index) {
     auto& redis = queue_.library().redis();
-    const auto due = co_await redis.call(redis::command::of("ZRANGE", index, "-inf", std::to_string(wall_clock()),
-                                                            "BYSCORE", "LIMIT", "0", most_blobs));
+    const auto now = std::to_string(wall_clock());
+    const auto count = co_await redis.call(redis::command::of("ZCOUNT", index, "-inf", now));
+    // Anywhere among those that are due: some that cannot be dropped must not keep all behind them for ever.
+    std::uint32_t dice = 0;
+    fill_random(&dice, sizeof dice);
+    const auto spare = std::max<std::int64_t>(0, count.number() - most_blobs);
+    const auto first = spare == 0 ? 0 : static_cast<std::int64_t>(dice) % (spare + 1);
+    const auto due = co_await redis.call(redis::command::of("ZRANGE", index, "-inf", now, "BYSCORE", "LIMIT",
+                                                            std::to_string(first), std::to_string(most_blobs)));
     for (std::size_t i = 0; i < due.size(); ++i) {
         const std::string member(due[i].text());
         const auto slash = member.find('/');

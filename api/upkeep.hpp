@@ -21,6 +21,7 @@ class upkeep {
     boost::asio::awaitable<void> run(); // until the process drains
 
   private:
+    boost::asio::awaitable<void> look_after(unsigned partition);
     boost::asio::awaitable<void> measure(unsigned partition);
     boost::asio::awaitable<void> drop_blobs(unsigned partition, std::string index);
     boost::asio::awaitable<void> drop_strays();

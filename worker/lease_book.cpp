@@ -69,9 +69,13 @@ held_run* lease_book::find(const claim_ticket& t) {
 }
 
 void lease_book::mark_lost(const std::vector<lost_run>& lost, const std::vector<claim_ticket>& asked) {
+    auto next = asked.begin(); // answers come in the order of the questions, of which two may be about one run
     for (const auto& l : lost) {
-        const auto about = std::ranges::find(asked, l.run, &claim_ticket::run);
-        auto* h = about == asked.end() ? nullptr : find(*about);
+        const auto about = std::ranges::find(next, asked.end(), l.run, &claim_ticket::run);
+        if (about == asked.end())
+            break;
+        next = std::next(about);
+        auto* h = find(*about);
         if (!h)
             continue;
         log::info("run_lost", {{"run", l.run}, {"status", l.status}});

@@ -124,8 +124,9 @@ class run_process {
 
     // --- recording ---
 
-    // Repeats a write until Redis has answered, but not beyond the lease: then the run is somebody else's. A worker that is
-    // told to hand back does not wait so long: who told it waits as well.
+    // Repeats a write until Redis has answered, beyond the lease, too: whether the run is still ours is for Redis to say, and
+    // a beat that was long under way may have kept it so. A worker that is told to hand back does not wait so long: who told
+    // it waits as well.
     template <class Call>
     asio::awaitable<write_outcome> insist(Call& call) {
         asio::steady_timer pause(co_await asio::this_coro::executor);
@@ -139,7 +140,7 @@ class run_process {
             } catch (const redis::unavailable& e) {
                 log::warn("write_waits", {{"run", run_.id}, {"why", e.what()}});
             }
-            if (boottime_ms() >= held_->lease_end || (held_->hand_back && boottime_ms() >= patience))
+            if (held_->hand_back && boottime_ms() >= patience)
                 held_->lost = true;
             pause.expires_after(pause_between_tries);
             co_await pause.async_wait(asio::use_awaitable);
@@ -283,7 +284,8 @@ class run_process {
     asio::awaitable<void> block(const std::string& tool) {
         const auto& t = held_->ticket;
         auto call = [&] { return deps_.queue.block(t, tool, pending_); };
-        co_await tell(call);
+        if (co_await tell(call) == write_outcome::stale)
+            co_return;
         log::warn("run_blocked", {{"run", run_.id}, {"tool", tool}});
     }
 
@@ -292,7 +294,8 @@ class run_process {
         const std::string verdict(end.verdict);
         const auto& t = held_->ticket;
         auto call = [&] { return deps_.queue.finish(t, end.status, verdict, quality_, "", "", "", pending_); };
-        co_await tell(call);
+        if (co_await tell(call) == write_outcome::stale)
+            co_return;
         log::info("run_ended",
                   {{"run", run_.id}, {"status", std::string(name_of(end.status))}, {"verdict", verdict}});
     }

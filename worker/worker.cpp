@@ -28,6 +28,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <list>
 
 namespace reprise::worker {
 namespace asio = boost::asio;
@@ -49,14 +50,15 @@ class worker {
                                      : pipelines::from_file(s.pipelines, s.toolchain)),
           scratch_(s.work_dir, id_),
           redis_(io_.get_executor(), s.common.redis_options("reprise-" + id_)),
-          bell_(io_.get_executor(), s.common.redis_options("reprise-" + id_)),
           functions_(redis_, s.common.partitions),
           queue_(functions_, s.common.limits()),
           blobs_(s.common.blob_root(), pool_),
           deps_{queue_, blobs_, plans_, pool_, scratch_.path(), s.step_path},
           signals_(io_, SIGTERM, SIGINT, SIGTSTP),
-          changed_(io_),
-          drain_timer_(io_) {}
+          drain_timer_(io_) {
+        for (unsigned p = 0; p < s.common.partitions; ++p)
+            bells_.push_back(std::make_unique<bell>(io_.get_executor(), s.common.redis_options("reprise-" + id_)));
+    }
 
     int run() {
         spawn(start(), "start");
@@ -131,13 +133,13 @@ class worker {
                 token = random_base32(26);
             if (failed)
                 co_await sleep(after_failure);
-            else if (got.runs.empty() && !got.looked_at_tickets && !co_await bell_.wait(partition))
+            else if (got.runs.empty() && !got.looked_at_tickets && !co_await bells_.at(partition)->wait(partition))
                 co_await sleep(after_failure);
         }
         if (repeated)
             co_await take_lost_claim(partition, token);
         --claim_loops_;
-        changed_.cancel();
+        tell_of_change();
     }
 
     // The last claim before a drain was left without an answer: the runs that it may have taken are handed back now,
@@ -162,7 +164,7 @@ class worker {
         asio::co_spawn(
             io_, process_run(std::move(c), std::move(held), deps_), [this, id, ticket](std::exception_ptr failed) {
                 held_.remove(ticket);
-                changed_.cancel();
+                tell_of_change();
                 try {
                     if (failed)
                         std::rethrow_exception(failed);
@@ -253,11 +255,11 @@ class worker {
             if (signal == SIGTSTP) {
                 quiet_ = true;
                 log::info("quiet", {{"worker", id_}});
-                changed_.cancel();
+                tell_of_change();
             } else if (!draining_) {
                 drain();
             } else {
-                hand_everything_back();
+                held_.hand_back_all();
             }
             watch_signals();
         });
@@ -266,17 +268,16 @@ class worker {
     void drain() {
         draining_ = true;
         log::info("draining", {{"worker", id_}, {"runs", std::to_string(held_.size())}});
-        changed_.cancel();
-        bell_.close();
+        tell_of_change();
+        for (auto& b : bells_)
+            b->close();
         drain_timer_.expires_after(std::chrono::seconds(settings_.drain_s));
         drain_timer_.async_wait([this](error_code ec) {
             if (!ec)
-                hand_everything_back();
+                held_.hand_back_all();
         });
         spawn(end_when_idle(), "end");
     }
-
-    void hand_everything_back() { held_.hand_back_all(); }
 
     asio::awaitable<void> end_when_idle() {
         while (!held_.empty() || claim_loops_ > 0)
@@ -293,11 +294,18 @@ class worker {
 
     bool over() const { return draining_ && held_.empty(); }
 
-    // Until a run ends, or (so that nothing hangs on a missed change) 100 ms.
+    // Until a run ends, or (so that nothing hangs on a missed change) 100 ms. Each who waits has a timer of his own.
     asio::awaitable<void> wait_for_change() {
         error_code ec;
-        changed_.expires_after(milliseconds(100));
-        co_await changed_.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+        asio::steady_timer timer(io_, milliseconds(100));
+        const auto place = waiting_.insert(waiting_.end(), &timer);
+        co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+        waiting_.erase(place);
+    }
+
+    void tell_of_change() {
+        for (auto* timer : waiting_)
+            timer->cancel();
     }
 
     asio::awaitable<void> sleep(milliseconds d) {
@@ -314,15 +322,16 @@ class worker {
     lease_book held_;           // before io_: what is left in io_ refers to it
     asio::io_context io_{1};
     redis::connection redis_;
-    bell bell_;
+    std::vector<std::unique_ptr<bell>> bells_; // one for each partition
     functions functions_;
     run_queue queue_;
     blob_store blobs_;
     work_deps deps_;
     asio::signal_set signals_;
-    asio::steady_timer changed_, drain_timer_;
-    std::size_t claiming_ = 0; // slots promised to claims in flight
-    int claim_loops_ = 0;      // that may still have taken runs
+    asio::steady_timer drain_timer_;
+    std::list<asio::steady_timer*> waiting_; // for a change
+    std::size_t claiming_ = 0;               // slots promised to claims in flight
+    int claim_loops_ = 0;                    // that may still have taken runs
     bool draining_ = false, quiet_ = false;
     int status_ = 0;
 };

@@ -1,5 +1,6 @@
 // GET one project, GET all projects of the caller's organisation.
 #include "api/handlers/handlers.hpp"
+#include "api/handlers/index_page.hpp"
 #include "api/render.hpp"
 #include "common/json/writer.hpp"
 #include "common/queue/keys.hpp"
@@ -17,25 +18,27 @@ asio::awaitable<response> list_projects(request& req, services& s) {
     if (!limit)
         co_return error_response(limit.error(), accept);
     const auto index = keys::projects(req.who.partition, req.who.org);
-    std::int64_t rank = 0;
-    if (const auto cursor = query_text(req, "cursor"); !cursor.empty()) { // the id of the last one seen
-        const auto at = co_await s.redis.call(redis::command::of("ZREVRANK", index, cursor));
-        if (at.is_nil())
-            co_return error_response({errc::invalid_parameter, "the cursor is not one that was given out"}, accept);
-        rank = at.number() + 1;
+    std::optional<indexed> from;
+    if (const auto cursor = query_text(req, "cursor"); !cursor.empty()) {
+        from = read_cursor(cursor, index);
+        if (!from)
+            co_return error_response({errc::invalid_parameter, "the cursor is not one that this list gave out"},
+                                     accept);
     }
-    const auto last = rank + static_cast<std::int64_t>(*limit); // one more than a page: is there a next one?
-    const auto ids =
-        co_await s.redis.call(redis::command::of("ZREVRANGE", index, std::to_string(rank), std::to_string(last)));
+    auto found = co_await read_index(s.redis, index, from, *limit + 1); // one more: is there a next page?
+    std::string next;
+    if (found.size() > *limit) {
+        found.pop_back();
+        next = cursor_after(found.back(), index);
+    }
+    std::vector<redis::command> reads;
+    for (const auto& project : found)
+        reads.push_back(redis::command::of("HGETALL", keys::project(req.who.partition, project.id)));
+    const auto projects = co_await s.redis.call_all(std::move(reads));
     json::writer w;
     w.begin_object().key("projects").begin_array();
-    for (std::size_t i = 0; i < std::min(ids.size(), *limit); ++i) {
-        const auto project = co_await load_project(req.who.partition, ids[i].text(), s);
-        w.raw(render_project(project));
-    }
-    std::string next;
-    if (ids.size() > *limit)
-        next = ids[*limit - 1].text();
+    for (const auto& project : projects)
+        w.raw(render_project(record(project.view())));
     w.end_array().optional("nextCursor", next).end_object();
     auto r = json_response(200, w.take());
     if (!next.empty())

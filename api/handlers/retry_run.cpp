@@ -7,6 +7,7 @@
 #include "common/queue/keys.hpp"
 #include "common/run/id.hpp"
 #include "common/run/mode.hpp"
+#include "common/run/trace.hpp"
 
 namespace reprise::api {
 namespace asio = boost::asio;
@@ -50,7 +51,8 @@ new_run retry_of(const run_record& source, const request& req, std::string reaso
     n.actor = req.who.actor();
     n.idem = idem.hash;
     n.fingerprint = idem.fingerprint;
-    n.trace = req.trace;
+    n.trace = req.trace.empty() ? new_trace() : req.trace;
+    n.request = req.id;
     return n;
 }
 
@@ -101,10 +103,8 @@ asio::awaitable<response> retry_run(request& req, services& s) {
 
 namespace {
 
-// What a POST of this caller would be refused with; nothing if it would be accepted.
+// What a POST of a caller with the scope would be refused with; nothing if it would be accepted.
 asio::awaitable<std::optional<failure>> refusal_of(const request& req, const run_record& source, services& s) {
-    if (!req.who.has("runs:write"))
-        co_return failure{errc::insufficient_scope, "this call needs runs:write"};
     auto blobs = co_await retained_blobs(req, source, s);
     std::vector<std::string> named;
     if (blobs)
@@ -119,7 +119,6 @@ asio::awaitable<std::optional<failure>> refusal_of(const request& req, const run
 }
 
 asio::awaitable<void> write_inputs(json::writer& w, const request& req, const run_record& source, services& s) {
-    w.key("inputs").begin_array();
     for (const auto& input : inputs_of(source)) {
         const auto held = co_await s.redis.call(
             redis::command::of("ZSCORE", keys::retained(req.who.partition), req.who.org + "/" + input.sha256));
@@ -132,25 +131,30 @@ asio::awaitable<void> write_inputs(json::writer& w, const request& req, const ru
             w.member("retainedUntil", rfc3339(until));
         w.end_object();
     }
-    w.end_array();
 }
 
 } // namespace
 
 asio::awaitable<response> preview_retry(request& req, services& s) {
     const auto source = co_await load_run(req.who, req.parameters.at(0), s);
-    if (!source)
+    std::optional<failure> refused;
+    if (!req.who.has("runs:write")) // what POST looks at first
+        refused = failure{errc::insufficient_scope, "this call needs runs:write"};
+    else if (!source)
         co_return error_response(source.error(), req.header(http::field::accept)); // 404
-    const auto refusal = co_await refusal_of(req, *source, s);
+    else
+        refused = co_await refusal_of(req, *source, s);
     json::writer w;
-    w.begin_object().member("runId", source->id).key("retryable").boolean(!refusal);
-    if (refusal) {
-        w.member("status", std::int64_t{http_status_of(refusal->code)}).member("error", code_of(refusal->code));
+    w.begin_object().member("runId", req.parameters.at(0)).key("retryable").boolean(!refused);
+    if (refused) {
+        w.member("status", std::int64_t{http_status_of(refused->code)}).member("error", code_of(refused->code));
         w.member("message",
-                 refusal->message.empty() ? meaning_of(refusal->code) : std::string_view(refusal->message));
+                 refused->message.empty() ? meaning_of(refused->code) : std::string_view(refused->message));
     }
-    co_await write_inputs(w, req, *source, s);
-    w.end_object();
+    w.key("inputs").begin_array();
+    if (source)
+        co_await write_inputs(w, req, *source, s);
+    w.end_array().end_object();
     auto r = json_response(200, w.take());
     r.with("Cache-Control", "no-store");
     co_return r;

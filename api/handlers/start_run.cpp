@@ -10,6 +10,7 @@
 #include "common/openapi/read_document.hpp"
 #include "common/run/id.hpp"
 #include "common/run/mode.hpp"
+#include "common/run/trace.hpp"
 
 #include <array>
 
@@ -149,7 +150,8 @@ asio::awaitable<response> start_run(request& req, services& s) {
     n.actor = req.who.actor();
     n.idem = idem->hash;
     n.fingerprint = idem->fingerprint;
-    n.trace = req.trace;
+    n.trace = req.trace.empty() ? new_trace() : req.trace;
+    n.request = req.id;
 
     auto work = [&fields = *order] { return digest(fields); };
     auto d = co_await on_pool(s.documents, std::move(work));

@@ -14,16 +14,18 @@ using std::chrono::steady_clock;
 namespace {
 
 constexpr auto heartbeat_every = std::chrono::seconds(15); // proxies close what is silent for longer
+constexpr auto key_every = std::chrono::seconds(5);        // a look whether the watcher's key still counts
 constexpr auto after_outage = std::chrono::seconds(1);
 
 class run_events : public event_source {
   public:
-    run_events(services& s, peer& from, unsigned partition, std::string run, std::int64_t seen)
+    run_events(services& s, const request& req, std::string run, std::int64_t seen)
         : services_(s),
-          peer_(from),
-          partition_(partition),
+          peer_(*req.from),
+          key_(req.header(http::field::authorization)),
+          partition_(req.who.partition),
           watcher_(s.watches, std::move(run)),
-          attention_(from, [this] { watcher_.wake(); }),
+          attention_(peer_, [this] { watcher_.wake(); }),
           seen_(seen) {}
 
     // What the source begins with: events that have happened already, from the run's hash. False: nothing will follow.
@@ -42,6 +44,9 @@ class run_events : public event_source {
         while (!ended_ && !watcher_.closed() && !peer_.has_left()) {
             bool away = false;
             try {
+                const auto who = co_await services_.keys.identify(key_, true); // revoked or expired meanwhile?
+                if (!who)
+                    break;
                 co_await news();
                 if (pending_.empty() && steady_clock::now() >= heartbeat)
                     co_await look_if_moved(); // the feed may have been trimmed before it was read
@@ -52,7 +57,7 @@ class run_events : public event_source {
                 co_return std::exchange(pending_, std::string());
             if (steady_clock::now() >= heartbeat)
                 co_return ":\n\n";
-            auto until = heartbeat;
+            auto until = std::min(heartbeat, steady_clock::now() + key_every);
             if (away)
                 until = std::min(heartbeat, steady_clock::now() + after_outage);
             if (!ended_)
@@ -120,6 +125,7 @@ class run_events : public event_source {
 
     services& services_;
     peer& peer_;
+    const std::string key_;
     const unsigned partition_;
     watcher watcher_;
     const peer::attention attention_;
@@ -145,7 +151,9 @@ asio::awaitable<response> watch_run(request& req, services& s) {
         r.content_type = "text/event-stream";
         co_return r;
     }
-    auto events = std::make_unique<run_events>(s, *req.from, req.who.partition, run->id, last_event_id(req, *run));
+    if (!s.watches.has_room())
+        co_return refusal({errc::overloaded, "too many watchers; try again later"}, req, s); // 503
+    auto events = std::make_unique<run_events>(s, req, run->id, last_event_id(req, *run));
     response r;
     if (!co_await events->open()) {
         r.status = 204; // what tells an EventSource not to come back
@@ -158,6 +166,8 @@ asio::awaitable<response> watch_run(request& req, services& s) {
 }
 
 asio::awaitable<void> wait_for_change(request& req, services& s, std::int64_t seq, std::int64_t seconds) {
+    if (!s.watches.has_room())
+        co_return; // answered at once, which is what a preference may come to
     watcher w(s.watches, req.parameters.at(0));
     const peer::attention attention(*req.from, [&w] { w.wake(); });
     const auto until = steady_clock::now() + std::chrono::seconds(seconds);

@@ -1,31 +1,69 @@
+// The memory that bodies of all requests together may take, of all callers and of each. Shared by all threads.
 #pragma once
-#include <atomic>
 #include <cstddef>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
 
 namespace reprise::api {
 
-// The memory that bodies of all requests together may take. A request takes its share before it reads its body, and gives
-// it back when it ends.
+class body_budget {
+  public:
+    // Answers false, and takes nothing, when there is not so much left, or the key has its share already.
+    bool take(const std::string& key, std::size_t bytes) {
+        const std::lock_guard held(lock_);
+        auto& of_key = taken_by_[key];
+        if (taken_ + bytes > most || of_key + bytes > most_of_one_key) {
+            if (of_key == 0)
+                taken_by_.erase(key);
+            return false;
+        }
+        taken_ += bytes;
+        of_key += bytes;
+        return true;
+    }
+
+    void give_back(const std::string& key, std::size_t bytes) {
+        const std::lock_guard held(lock_);
+        taken_ -= bytes;
+        if (const auto found = taken_by_.find(key); found != taken_by_.end() && (found->second -= bytes) == 0)
+            taken_by_.erase(found);
+    }
+
+  private:
+    static constexpr std::size_t most = std::size_t{512} << 20, most_of_one_key = most / 4;
+    std::mutex lock_;
+    std::size_t taken_ = 0;
+    std::unordered_map<std::string, std::size_t> taken_by_; // none is 0
+};
+
+// What one request has taken, before it reads its body, and gives back when it ends. A small body needs none.
 class body_space {
   public:
-    explicit body_space(std::atomic<std::size_t>& taken) : taken_(taken) {}
-    ~body_space() { taken_ -= mine_; }
+    static constexpr std::size_t small = 64 << 10;
+
+    explicit body_space(body_budget& b) : budget_(b) {}
+    ~body_space() {
+        if (mine_ > 0)
+            budget_.give_back(key_, mine_);
+    }
     body_space(const body_space&) = delete;
     body_space& operator=(const body_space&) = delete;
 
-    // Answers false, and takes nothing, when there is not so much left.
-    bool take(std::size_t bytes) {
-        if (taken_.fetch_add(bytes) + bytes > most) {
-            taken_ -= bytes;
+    bool take(std::string_view key, std::size_t bytes) {
+        if (bytes <= small)
+            return true;
+        key_ = key;
+        if (!budget_.take(key_, bytes))
             return false;
-        }
-        mine_ += bytes;
+        mine_ = bytes;
         return true;
     }
 
   private:
-    static constexpr std::size_t most = std::size_t{512} << 20;
-    std::atomic<std::size_t>& taken_;
+    body_budget& budget_;
+    std::string key_;
     std::size_t mine_ = 0;
 };
 

@@ -1,6 +1,7 @@
 // A time by which what a socket waits for must have happened; then it is cancelled, and the connection can still be written
 // to. (Beast's own timer closes the socket, and nothing could be said any more.) Setting it anew costs no timer: one
-// wait is always under way, and looks again when it was moved.
+// wait is always under way, and looks again when it was moved. A cancellation reaches only what waits at that moment, and not
+// an operation whose part has just been done and that goes on with the next: so it is repeated until the deadline is set anew.
 #pragma once
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -31,6 +32,7 @@ class deadline {
 
   private:
     using clock = std::chrono::steady_clock;
+    static constexpr std::chrono::milliseconds cancel_again{100};
     struct state {
         explicit state(boost::asio::ip::tcp::socket& s) : socket(&s), timer(s.get_executor()) {}
         boost::asio::ip::tcp::socket* socket; // null when the session is gone
@@ -51,6 +53,8 @@ class deadline {
             s->passed = true;
             boost::system::error_code ignored;
             s->socket->cancel(ignored);
+            s->due = clock::now() + cancel_again;
+            wait(s);
         });
     }
 

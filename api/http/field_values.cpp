@@ -88,6 +88,16 @@ std::optional<std::string_view> idempotency_key(std::string_view field) {
     return field;
 }
 
+std::optional<std::string_view> request_id(std::string_view field) {
+    const auto sound = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' ||
+               c == '_';
+    };
+    if (field.empty() || field.size() > 128 || !std::ranges::all_of(field, sound))
+        return std::nullopt;
+    return field;
+}
+
 std::optional<byte_range> read_range(std::string_view range, std::uint64_t size) {
     constexpr std::string_view unit = "bytes=";
     if (!range.starts_with(unit) || range.find(',') != std::string_view::npos)

@@ -23,6 +23,9 @@ std::int64_t preferred_wait(std::string_view prefer);
 // quotes out. Nothing for anything else.
 std::optional<std::string_view> idempotency_key(std::string_view field);
 
+// A caller's own name for a request, for logs on both sides: 1 to 128 letters, digits, dots, dashes and underscores.
+std::optional<std::string_view> request_id(std::string_view field);
+
 struct byte_range {
     std::uint64_t offset, size;
 };

@@ -2,6 +2,8 @@
 
 #include <sys/socket.h>
 
+#include <cerrno>
+
 namespace reprise::api {
 
 void peer::watch(std::function<void()> left) {
@@ -12,8 +14,10 @@ void peer::watch(std::function<void()> left) {
             const auto alive = s.lock();
             if (!alive || ec)
                 return; // the session is over, or is being ended
+            // What made the socket readable may be the next request, which has been read by now.
             char one = 0;
-            if (::recv(fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+            const auto size = ::recv(fd, &one, 1, MSG_PEEK | MSG_DONTWAIT);
+            if (size > 0 || (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)))
                 return;
             alive->has_left = true;
             if (alive->left)

@@ -13,18 +13,17 @@ std::int64_t rate_limits::window_seconds() const {
     return unlimited() ? 0 : std::max<std::int64_t>(1, std::llround(static_cast<double>(burst_) / per_second_));
 }
 
-rate_state rate_limits::take(std::string_view name) {
-    return draw(name, 1);
+rate_state rate_limits::take(std::string_view name, clock::time_point now) {
+    return draw(name, 1, now);
 }
 
-rate_state rate_limits::look(std::string_view name) {
-    return draw(name, 0);
+rate_state rate_limits::look(std::string_view name, clock::time_point now) {
+    return draw(name, 0, now);
 }
 
-rate_state rate_limits::draw(std::string_view name, double tokens) {
+rate_state rate_limits::draw(std::string_view name, double tokens, clock::time_point now) {
     if (unlimited())
         return {};
-    const auto now = clock::now();
     const auto full = static_cast<double>(burst_);
     const std::lock_guard held(lock_);
     if (buckets_.size() >= most_names) // a full bucket is what a new one is: nothing is forgotten

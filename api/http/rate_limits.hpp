@@ -26,18 +26,19 @@ class rate_limits {
     // Seconds in which an empty bucket fills.
     std::int64_t window_seconds() const;
 
+    using clock = std::chrono::steady_clock;
+
     // Takes a token.
-    rate_state take(std::string_view name);
+    rate_state take(std::string_view name, clock::time_point now = clock::now());
     // The same without taking one.
-    rate_state look(std::string_view name);
+    rate_state look(std::string_view name, clock::time_point now = clock::now());
 
   private:
-    using clock = std::chrono::steady_clock;
     struct bucket {
         double tokens = 0;
         clock::time_point at;
     };
-    rate_state draw(std::string_view name, double tokens);
+    rate_state draw(std::string_view name, double tokens, clock::time_point now);
 
     const double per_second_;
     const std::int64_t burst_;

@@ -3,6 +3,7 @@
 #include "api/dispatch.hpp"
 #include "api/http/body_space.hpp"
 #include "api/http/deadline.hpp"
+#include "api/http/field_values.hpp"
 #include "api/http/framing.hpp"
 #include "api/http/head_scanner.hpp"
 #include "api/http/peer.hpp"
@@ -28,9 +29,9 @@ using parser = http::request_parser<http::string_body>;
 namespace {
 
 // Each for the whole of what it names, however many reads that takes.
-constexpr auto idle_deadline = std::chrono::seconds(60);   // that a connection may be kept without a request
-constexpr auto header_deadline = std::chrono::seconds(15); // from its first byte
-constexpr auto body_deadline = std::chrono::seconds(30);
+constexpr auto idle_deadline = std::chrono::seconds(60);  // that a connection may be kept without a request
+constexpr auto header_deadline = std::chrono::seconds(5); // from its first byte
+constexpr auto small_body_deadline = std::chrono::seconds(10), body_deadline = std::chrono::seconds(60);
 constexpr auto handling_deadline = std::chrono::hours(24); // what is done meanwhile has deadlines of its own
 constexpr auto linger_deadline = std::chrono::seconds(10);
 constexpr std::size_t most_lingered = 64 << 20;
@@ -39,6 +40,7 @@ constexpr std::size_t most_fields = 64;
 constexpr std::size_t read_ahead = 256 << 10;
 constexpr std::size_t read_at_once = 2 << 10; // of a header: most fit, and an idle connection holds no more
 constexpr std::size_t kept_of_buffer = 16 << 10;
+constexpr std::size_t most_chunks = 100'000;   // of one body
 constexpr std::size_t most_requests = 100'000; // on one connection
 constexpr auto token = asio::use_awaitable;
 
@@ -69,8 +71,8 @@ class session {
 
     asio::awaitable<void> run() {
         buffer_.max_size(header_limit + read_ahead);
-        for (std::size_t n = 0; n < most_requests && member_.wait_for_request(); ++n)
-            if (!co_await serve_one())
+        for (std::size_t left = most_requests; left > 0 && member_.wait_for_request(); --left)
+            if (!co_await serve_one(left == 1))
                 break;
         error_code ignored;
         socket_.shutdown(tcp::socket::shutdown_send, ignored);
@@ -80,7 +82,7 @@ class session {
 
   private:
     // Answers whether the connection goes on.
-    asio::awaitable<bool> serve_one() {
+    asio::awaitable<bool> serve_one(bool last) {
         parser p;
         p.header_limit(header_limit);
         p.body_limit(boost::none); // set by route, before the body is read
@@ -92,7 +94,7 @@ class session {
         req.id = random_base32(16);
         req.from = &peer_;
         response answer;
-        close_ = false;
+        close_ = last;
         if (wrong) {
             unread_ = true;
             answer = refuse(*wrong, p, true);
@@ -173,9 +175,10 @@ class session {
 
     // From a complete header to an answer. An outage becomes 503 and a bug 500, each for this request alone.
     asio::awaitable<response> receive(parser& p, request& req) {
+        dispatch d(services_, req);
         response answer;
         try {
-            answer = co_await answer_to(p, req);
+            answer = co_await answer_to(p, req, d);
         } catch (const outage& e) {
             log::warn("request_outage", {{"id", req.id}, {"path", req.path}, {"why", e.what()}});
             answer = refuse({e.code(), ""}, p);
@@ -183,35 +186,30 @@ class session {
             log::error("request_failed", {{"id", req.id}, {"path", req.path}, {"why", e.what()}});
             answer = refuse({errc::internal_error, "request " + req.id}, p);
         }
-        services_.cross_origin.allow(req.fields, answer);
+        d.dress(answer);
         // What is left of a body would be taken for the next request.
         unread_ = !p.is_done();
         close_ = close_ || unread_;
         co_return answer;
     }
 
-    asio::awaitable<response> answer_to(parser& p, request& req) {
-        body_space space(services_.body_bytes);
+    asio::awaitable<response> answer_to(parser& p, request& req, dispatch& d) {
+        body_space space(services_.bodies);
         const auto& header = p.get();
         if (std::distance(header.begin(), header.end()) > static_cast<std::ptrdiff_t>(most_fields))
             co_return refuse({errc::headers_too_large, "more than 64 fields"}, p, true);
         if (const auto f = check_framing(header))
             co_return refuse(*f, p, true);
 
-        dispatch d(services_, req);
+        if (const auto sound = request_id(header["X-Request-Id"]); sound && header.count("X-Request-Id") == 1)
+            req.id = *sound;
         auto refusal = co_await d.look_at_header(header, address_); // 404, 405, 401, 429
-        if (refusal) {
-            d.dress(*refusal);
+        if (refusal)
             co_return std::move(*refusal);
-        }
-        if (const auto f = co_await read_body(p, d, space)) { // 413, 415, 400, 408, 503
-            auto r = refuse(*f, p, true);
-            d.dress(r);
-            co_return r;
-        }
+        if (const auto f = co_await read_body(p, d, space)) // 413, 415, 400, 408, 503
+            co_return refuse(*f, p, true);
         deadline_.set(handling_deadline); // or the header's would stop us from noticing that the peer has left
         auto answer = co_await d.answer(std::exchange(p.get().body(), std::string()));
-        d.dress(answer);
         co_return answer;
     }
 
@@ -226,12 +224,19 @@ class session {
                 co_return f;
         if (p.is_done())
             co_return std::nullopt;
-        if (!space.take(length.value_or(d.body_limit())))
+        if (!space.take(d.key_id(), length.value_or(d.body_limit())))
             co_return failure{errc::overloaded, "too many large requests at once; try again later"};
 
         const auto fields_before = std::distance(header.begin(), header.end());
         p.body_limit(d.body_limit());
-        deadline_.set(body_deadline);
+        // A chunk has no room for extensions, whose limits and quotes Beast before 1.92 does not know.
+        std::size_t chunks = 0;
+        auto on_chunk = [&chunks](std::uint64_t, boost::core::string_view extension, error_code& bad) {
+            if (!extension.empty() || ++chunks > most_chunks)
+                bad = http::error::bad_chunk_extension;
+        };
+        p.on_chunk_header(on_chunk);
+        deadline_.set(d.body_limit() <= body_space::small ? small_body_deadline : body_deadline);
         error_code ec;
         if (header.version() == 11 && header.count(http::field::expect) > 0) {
             static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";

@@ -27,10 +27,14 @@ class watcher;
 
 class watch_list {
   public:
-    // `wanted` is called, on this list's thread, when there is a first watcher.
+    // `watchers` counts those of the process, of which there should be no more than `most`; `wanted` is called, on this list's
+    // thread, when there is a first one.
     // The list must outlive the frames of its watchers, and so the context, which may be constructed after it.
-    watch_list(boost::asio::io_context& io, std::atomic<int>& watchers, std::function<void()> wanted)
-        : io_(io), watchers_(watchers), wanted_(std::move(wanted)) {}
+    watch_list(boost::asio::io_context& io, std::atomic<int>& watchers, int most, std::function<void()> wanted)
+        : io_(io), watchers_(watchers), most_(most), wanted_(std::move(wanted)) {}
+
+    // From any thread.
+    bool has_room() const { return watchers_ < most_; }
 
     // All on the list's thread:
     void deliver(const std::vector<fed_event>& events);
@@ -44,6 +48,7 @@ class watch_list {
     friend class watcher;
     boost::asio::io_context& io_;
     std::atomic<int>& watchers_; // of the process
+    const int most_;
     std::function<void()> wanted_;
     std::unordered_multimap<std::string_view, watcher*> by_run_; // keys are the watchers' own
     bool closed_ = false;

@@ -24,6 +24,9 @@ constexpr std::string_view marker_name = ".reprise-store";
 constexpr std::string_view temporary_prefix = ".tmp-";
 constexpr std::size_t most_prepared = 100'000;
 constexpr auto longest_lock_wait = std::chrono::seconds(5);
+constexpr auto longest_disk_wait = std::chrono::seconds(5);
+constexpr auto longest_write = std::chrono::seconds(30); // of one blob that came with a request
+constexpr int most_waiting = 1000;
 
 [[noreturn]] void disk_failed(const char* what, const fs::path& where) {
     throw outage(errc::storage_unavailable,
@@ -159,6 +162,24 @@ std::string open_blob::read(std::uint64_t offset, std::size_t most) const {
     return out;
 }
 
+template <class Work>
+asio::awaitable<std::invoke_result_t<Work&>> blob_store::in_time(Work work) {
+    if (waiting_->load() >= most_waiting)
+        throw outage(errc::storage_unavailable, "too much waits for the disk already");
+    ++*waiting_;
+    auto counted = [work = std::move(work), waiting = waiting_]() mutable {
+        struct one_less {
+            std::atomic<int>& n;
+            ~one_less() { --n; }
+        } const at_the_end{*waiting};
+        return work();
+    };
+    auto got = co_await on_pool_within(pool_, longest_disk_wait, std::move(counted));
+    if (!got)
+        throw outage(errc::storage_unavailable, "the disk does not answer in time");
+    co_return std::move(*got);
+}
+
 blob_store::blob_store(fs::path root, asio::thread_pool& pool) : root_(std::move(root)), pool_(pool) {}
 
 fs::path blob_store::directory(const blob_id& b) const {
@@ -176,7 +197,7 @@ asio::awaitable<std::string> blob_store::identify(std::string new_id, bool may_c
         write_durably(marker, [&](int fd) { write_all(fd, new_id, marker); });
         return new_id;
     };
-    co_return co_await on_pool(pool_, std::move(work));
+    co_return co_await in_time(std::move(work));
 }
 
 asio::awaitable<void> blob_store::check(std::string id) {
@@ -192,7 +213,7 @@ asio::awaitable<std::optional<std::uint64_t>> blob_store::find(blob_id b) {
             require_marker(root);
         return size;
     };
-    co_return co_await on_pool(pool_, std::move(work));
+    co_return co_await in_time(std::move(work));
 }
 
 asio::awaitable<std::optional<open_blob>> blob_store::open(blob_id b) {
@@ -212,7 +233,7 @@ asio::awaitable<std::optional<open_blob>> blob_store::open(blob_id b) {
         }
         return open_blob(fd, static_cast<std::uint64_t>(s.st_size));
     };
-    co_return co_await on_pool(pool_, std::move(work));
+    co_return co_await in_time(std::move(work));
 }
 
 // That the directory is there is not enough: whoever made it may have died before its name was safe.
@@ -233,8 +254,17 @@ void blob_store::prepare_directory(const fs::path& dir) {
 
 // A descriptor that holds the lock, or -1 if somebody else's is in the way. Blocking.
 int blob_store::try_lock(const fs::path& dir, int how) {
+    constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
     prepare_directory(dir);
-    descriptor d(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    descriptor d(::open(dir.c_str(), flags));
+    if (d.fd < 0 && errno == ENOENT) { // somebody cleared away empty directories
+        {
+            const std::lock_guard held(prepared_lock_);
+            prepared_.erase(dir);
+        }
+        prepare_directory(dir);
+        d.fd = ::open(dir.c_str(), flags);
+    }
     if (d.fd < 0)
         disk_failed("cannot open", dir);
     if (::flock(d.fd, how | LOCK_NB) == 0)
@@ -246,14 +276,17 @@ int blob_store::try_lock(const fs::path& dir, int how) {
 
 // Shared: puts do not harm each other, and one whose process is frozen must not stop those of others. Waits on a timer, not
 // in flock: pool threads that wait for a lock whose holder needs a pool thread would wait for ever.
-asio::awaitable<int> blob_store::lock_for_put(const blob_id& b) {
+asio::awaitable<std::shared_ptr<const void>> blob_store::lock_for_put(const blob_id& b) {
     asio::steady_timer pause(co_await asio::this_coro::executor);
     const auto give_up = std::chrono::steady_clock::now() + longest_lock_wait;
     for (auto wait = std::chrono::milliseconds(1);; wait = std::min(wait * 2, std::chrono::milliseconds(50))) {
-        auto attempt = [this, dir = directory(b)] { return try_lock(dir, LOCK_SH); };
-        const int fd = co_await on_pool(pool_, std::move(attempt));
-        if (fd >= 0)
-            co_return fd;
+        auto attempt = [this, dir = directory(b)]() -> std::shared_ptr<const void> {
+            const int fd = try_lock(dir, LOCK_SH);
+            return fd < 0 ? nullptr : std::make_shared<const descriptor>(fd);
+        };
+        auto held = co_await in_time(std::move(attempt));
+        if (held)
+            co_return held;
         if (std::chrono::steady_clock::now() > give_up)
             throw outage(errc::storage_unavailable, "a directory of the blob store stays locked");
         pause.expires_after(wait);
@@ -262,18 +295,20 @@ asio::awaitable<int> blob_store::lock_for_put(const blob_id& b) {
 }
 
 asio::awaitable<void> blob_store::put(blob_id b, std::string bytes) {
-    const descriptor held(co_await lock_for_put(b));
-    auto work = [path = directory(b) / b.sha256, bytes = std::move(bytes)] {
+    auto held = co_await lock_for_put(b);
+    auto work = [held, path = directory(b) / b.sha256, bytes = std::move(bytes)] {
         if (regular_size(path) == bytes.size())
             sync_directory(path.parent_path()); // whoever wrote it may have died before its name was safe
         else
             write_durably(path, [&](int fd) { write_all(fd, bytes, path); });
+        return true;
     };
-    co_await on_pool(pool_, std::move(work));
+    if (!co_await on_pool_within(pool_, longest_write, std::move(work)))
+        throw outage(errc::storage_unavailable, "the disk does not write in time");
 }
 
 asio::awaitable<void> blob_store::put_file(blob_id b, fs::path file) {
-    const descriptor held(co_await lock_for_put(b));
+    const auto held = co_await lock_for_put(b);
     auto work = [path = directory(b) / b.sha256, file = std::move(file)] {
         const auto size = regular_size(file);
         if (!size)

@@ -13,15 +13,18 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace reprise {
@@ -51,6 +54,7 @@ class open_blob {
     std::uint64_t size_ = 0;
 };
 
+// A look, and a read of the first kind, is waited for 5 s, a blob to be written (put) for 30 s; then it is an outage.
 class blob_store {
   public:
     // `pool` must outlive the store. `org` names in ids must have passed is_org_name (common/run/org.hpp).
@@ -78,13 +82,19 @@ class blob_store {
     boost::asio::awaitable<std::vector<blob_id>> old_files(std::chrono::hours age);
 
   private:
-    boost::asio::awaitable<int> lock_for_put(const blob_id& b);
+    // Disk I/O that somebody waits for. Throws outage when the disk does not answer in time, or when too much waits for it
+    // already. `work` owns what it captures: on a disk that hangs, it goes on.
+    template <class Work>
+    boost::asio::awaitable<std::invoke_result_t<Work&>> in_time(Work work);
+    boost::asio::awaitable<std::shared_ptr<const void>> lock_for_put(const blob_id& b); // held while it lives
     int try_lock(const std::filesystem::path& dir, int how);
     void prepare_directory(const std::filesystem::path& dir);
     std::filesystem::path directory(const blob_id& b) const;
 
     const std::filesystem::path root_;
     boost::asio::thread_pool& pool_;
+    const std::shared_ptr<std::atomic<int>> waiting_ =
+        std::make_shared<std::atomic<int>>(0); // pieces of work, begun or not
     std::mutex prepared_lock_;
     std::set<std::filesystem::path> prepared_; // directories that this process has made, and made safe
 };

@@ -3,7 +3,6 @@
 #include "common/json/utf8.hpp"
 
 #include <rapidjson/error/en.h>
-#include <rapidjson/memorystream.h>
 #include <rapidjson/reader.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@ namespace reprise::json {
 namespace {
 
 constexpr std::size_t deepest = 16;
+constexpr std::size_t most_keys = 1000; // of all objects: each is kept, to be told from the others
 
 // RapidJSON's handler interface: every function answers whether to go on.
 class field_reader {
@@ -50,6 +50,8 @@ class field_reader {
     bool Key(const char* s, rapidjson::SizeType size, bool) {
         if (!sound({s, size}))
             return false;
+        if (++seen_ > most_keys)
+            return fail(errc::invalid_body, "the body has more than 1000 keys");
         if (!keys_.back().insert(std::string(s, size)).second)
             return fail(errc::duplicate_field,
                         "the key \"" + std::string(utf8_prefix({s, size}, 100)) + "\" is there twice");
@@ -103,26 +105,26 @@ class field_reader {
     const bool escapes_;
     std::vector<std::set<std::string, std::less<>>> keys_; // of the objects (and, empty, arrays) we are in
     std::string key_;                                      // the last one at the top level
+    std::size_t seen_ = 0;                                 // keys
 };
 
 } // namespace
 
-result<text_fields> read_text_fields(std::string_view body, std::span<const std::string_view> known) {
+result<text_fields> read_text_fields(std::string body, std::span<const std::string_view> known) {
     if (body.empty())
         return text_fields{};
     if (body.starts_with("\xEF\xBB\xBF") || !is_utf8(body))
         return failure{errc::invalid_encoding, "the body must be UTF-8 without a byte order mark"};
 
-    if (body.find('\0') != std::string_view::npos) // RapidJSON would take it for the end
+    if (body.find('\0') != std::string::npos) // RapidJSON would take it for the end
         return failure{errc::invalid_body, "the body contains a NUL"};
 
-    rapidjson::MemoryStream stream(body.data(), body.size());
-    rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> in(stream);
+    field_reader fields(known, body.find("\\u") != std::string::npos);
+    rapidjson::InsituStringStream in(body.data());
     rapidjson::Reader reader;
-    field_reader fields(known, body.find("\\u") != std::string_view::npos);
     // Numbers stay text: RapidJSON 1.1.0 can overflow on extreme exponents. Iterative: depth costs no stack.
-    constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag |
-                               rapidjson::kParseNumbersAsStringsFlag;
+    constexpr unsigned flags = rapidjson::kParseInsituFlag | rapidjson::kParseIterativeFlag |
+                               rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag;
     const auto done = reader.Parse<flags>(in, fields);
     if (fields.refusal)
         return *fields.refusal;

@@ -25,7 +25,7 @@
 //   reprise:{pk}:swept            hash    time of the last sweep, and the span in which Redis was away last
 //   reprise:{pk}:org:<org>        hash    plan, limit, use of this month
 //   reprise:{pk}:project:<id>     hash    a project; :projects:<org> zset, :projectnames:<org> hash find it
-//   reprise:{pk}:runs:<org>[:<project>], :retries:<root>   zsets of run ids by accept time
+//   reprise:{pk}:runs:<org>[:<project>|:<status>], :retries:<root>   zsets of run ids by accept time
 //   reprise:{pk}:idem:<hash>      string  what an Idempotency-Key was used for; expires
 #pragma once
 #include <fmt/format.h>
@@ -83,8 +83,9 @@ inline std::string queue(unsigned p, std::string_view stream) {
 inline std::string runs(unsigned p, std::string_view org) {
     return prefix(p) + "runs:" + std::string(org);
 }
-inline std::string runs(unsigned p, std::string_view org, std::string_view project) {
-    return fmt::format("{}runs:{}:{}", prefix(p), org, project);
+// Those of one project, or of one status; neither can be taken for the other.
+inline std::string runs(unsigned p, std::string_view org, std::string_view project_or_status) {
+    return fmt::format("{}runs:{}:{}", prefix(p), org, project_or_status);
 }
 inline std::string retries(unsigned p, std::string_view root) {
     return prefix(p) + "retries:" + std::string(root);

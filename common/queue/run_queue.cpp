@@ -74,7 +74,7 @@ asio::awaitable<result<accepted_run>> run_queue::accept(unsigned partition, cons
     auto args =
         list(n.id, n.org, n.project, n.project_name, n.new_project, n.api_name, n.mode, keys::default_stream, n.doc,
              n.inputs, fmt::format("{}", fmt::join(n.blobs, " ")), n.source, n.reason, n.actor, ms(limits_.hold()),
-             std::to_string(limits_.most_queued), n.idem, n.fingerprint, ms(idem_kept), n.trace);
+             std::to_string(limits_.most_queued), n.idem, n.fingerprint, ms(idem_kept), n.trace, n.request);
     const auto r = co_await f_.call("accept", partition, std::move(args));
     if (r[0].text() == "refused")
         co_return refusal(r);

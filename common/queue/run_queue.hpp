@@ -33,7 +33,7 @@ struct new_run {
     std::string source, reason;     // of a retry; empty for a start
     std::string actor;
     std::string idem, fingerprint; // of an Idempotency-Key, or empty
-    std::string trace;             // the caller's traceparent, or empty
+    std::string trace, request;    // a traceparent; the id of the request
 };
 
 struct accepted_run {

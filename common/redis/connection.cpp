@@ -29,6 +29,32 @@ asio::awaitable<reply> connection::call(command c, std::chrono::milliseconds wit
         asio::use_awaitable, std::ref(*link_), std::move(c), within);
 }
 
+asio::awaitable<std::vector<reply>> connection::call_all(std::vector<command> commands) {
+    if (commands.empty())
+        co_return std::vector<reply>();
+    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>,
+                                            void(std::exception_ptr, std::vector<reply>)>(
+        [](auto handler, link& l, const std::vector<command>& all) {
+            struct gathering {
+                explicit gathering(decltype(handler) h, std::size_t n) : done(std::move(h)), replies(n), missing(n) {}
+                decltype(handler) done;
+                std::vector<reply> replies;
+                std::exception_ptr failed;
+                std::size_t missing;
+            };
+            const auto g = std::make_shared<gathering>(std::move(handler), all.size());
+            for (std::size_t i = 0; i < all.size(); ++i)
+                l.submit(all[i], l.reply_timeout(), [g, i](std::exception_ptr failed, reply r) {
+                    g->replies[i] = std::move(r);
+                    if (!g->failed)
+                        g->failed = failed;
+                    if (--g->missing == 0)
+                        std::move(g->done)(g->failed, std::move(g->replies));
+                });
+        },
+        asio::use_awaitable, std::ref(*link_), std::move(commands));
+}
+
 void connection::close() {
     link_->close();
 }

@@ -16,6 +16,7 @@
 
 #include <chrono>
 #include <memory>
+#include <vector>
 
 namespace reprise::redis {
 
@@ -60,6 +61,9 @@ class connection {
     // longer than `reply_timeout`.
     boost::asio::awaitable<reply> call(command c);
     boost::asio::awaitable<reply> call(command c, std::chrono::milliseconds within);
+
+    // All of them at once, one behind the other on the wire; replies in the same order. Throws for the first that fails.
+    boost::asio::awaitable<std::vector<reply>> call_all(std::vector<command> commands);
 
     // Fails everything in flight and connects no more.
     void close();

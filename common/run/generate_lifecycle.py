@@ -52,6 +52,7 @@ lua += "".join(f"  {name} = {lua_set(rule['from'])},\n" for name, rule in transi
 lua += "}\nlocal ENDS = {\n"
 lua += "".join(f"  {name} = {lua_set(rule['to'])},\n" for name, rule in transitions.items())
 lua += f"}}\nlocal TERMINAL = {lua_set(table['terminal'])}\n"
+lua += "local STATUSES = { " + ", ".join(f"'{s}'" for s in statuses) + " }\n"
 
 for path, text in ((out_hpp, cpp), (out_lua, lua)):
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)

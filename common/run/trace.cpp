@@ -1,5 +1,12 @@
 #include "common/run/trace.hpp"
 
+#include "common/crypto/digest.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdint>
+
 namespace reprise {
 namespace {
 
@@ -20,6 +27,14 @@ std::string continued_trace(std::string_view t) {
     if (!is_id(t.substr(3, 32)) || !is_id(t.substr(36, 16)) || !is_hex(t.substr(53)))
         return {};
     return std::string(t);
+}
+
+std::string new_trace() {
+    std::array<std::uint64_t, 3> ids{};
+    do
+        fill_random(ids.data(), sizeof ids);
+    while ((ids[0] == 0 && ids[1] == 0) || ids[2] == 0);
+    return fmt::format("00-{:016x}{:016x}-{:016x}-00", ids[0], ids[1], ids[2]);
 }
 
 } // namespace reprise

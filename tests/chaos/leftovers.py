@@ -1,9 +1,10 @@
-"""What the processes used: descriptors and memory of those that lived on; and what doctor says of the data."""
+"""What the processes used, descriptors and memory; and what doctor says of the data."""
 import json
 import subprocess
 
-JUDGED_FROM = 300          # seconds a process must have lived for its memory to be judged
-SLOPE, GROWTH = 50.0, 8.0  # MB/h and MB; both must be exceeded
+WARM = 20.0          # seconds after which a process has made itself at home
+JUDGED_FROM = 600.0  # seconds of life, of all processes of a kind together, after which their memory is judged
+SLOPE = 60.0         # MB/h of a life; who is restarted all the time never gets old, but all lives together tell
 DESCRIPTORS = 16           # more than a process had once it was warm
 
 
@@ -17,27 +18,29 @@ def descriptor_growth(instances):
     return wrong
 
 
-def slope(points):
-    """MB per hour, by least squares over (seconds, KiB)."""
-    n = len(points)
-    mean_x, mean_y = sum(x for x, _ in points) / n, sum(y for _, y in points) / n
-    spread = sum((x - mean_x) ** 2 for x, _ in points)
-    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread * 3600 / 1024 if spread else 0.0
+def slope(lives):
+    """MB per hour within a life, by least squares over all lives, each [(seconds, KiB)] from its own mean."""
+    along = spread = 0.0
+    for points in lives:
+        mean_x, mean_y = (sum(p[i] for p in points) / len(points) for i in (0, 1))
+        along += sum((x - mean_x) * (y - mean_y) for x, y in points)
+        spread += sum((x - mean_x) ** 2 for x, _ in points)
+    return along / spread * 3600 / 1024 if spread else 0.0
 
 
-def memory(instances):
-    """What grew, and a line for each process that lived long enough to say something."""
+def memory(slots):
+    """What grew, and a line for each kind of process; nothing is concluded from too little."""
     wrong, notes = [], []
-    for i in instances:
-        if len(i.samples) < 10 or i.samples[-1][0] - i.samples[0][0] < 30:
-            continue
-        half = [(at, resident) for at, resident, _ in i.samples[len(i.samples) // 2:]]
-        rate, grown = slope(half), (half[-1][1] - half[0][1]) / 1024
-        lived = i.samples[-1][0] - i.samples[0][0]
-        notes.append(f"{i.name}: {half[-1][1] / 1024:.1f} MB resident after {lived:.0f} s, {rate:+.1f} MB/h, "
-                     f"{i.samples[-1][2]} descriptors")
-        if lived >= JUDGED_FROM and rate > SLOPE and grown > GROWTH:
-            wrong.append(notes[-1])
+    for kind in sorted({slot.kind for slot in slots}):
+        lives = [[(at, resident) for at, resident, _ in i.samples if at >= i.samples[0][0] + WARM]
+                 for slot in slots if slot.kind == kind for i in slot.instances if i.samples]
+        lives = [points for points in lives if len(points) >= 5]
+        lived = sum(points[-1][0] - points[0][0] for points in lives)
+        note = f"{kind}: {slope(lives):+.1f} MB/h over {len(lives)} lives of {lived:.0f} s in all"
+        judged = lived >= JUDGED_FROM
+        notes.append(note if judged else note + ", too little to be judged")
+        if judged and slope(lives) > SLOPE:
+            wrong.append(note)
     return wrong, notes
 
 

@@ -117,9 +117,9 @@ class Chaos:
         self.load.stop(ANSWERED_WITHIN)
         self.ended = time.time()
         left = drain(cluster, self.progress)
-        self.judge(left)
+        self.judge(left, schedule)
 
-    def judge(self, left):
+    def judge(self, left, schedule):
         self.progress.say("checking")
         cluster, redis = self.cluster, ev.connect(self.cluster)
         e = self.evidence = ev.Evidence(self.load.ops, self.feed, redis)
@@ -139,24 +139,27 @@ class Chaos:
         cluster.sample()  # of processes that are idle now
         ended = cluster.stop_processes()
         redis.close()
-        grown, memory = leftovers.memory(cluster.instances())
+        grown, memory = leftovers.memory(cluster.slots)
         self.notes += memory
         self.check("I12", "no process, directory or temporary file is left, no descriptor leaks",
                    cluster.leftovers() + leftovers.descriptor_growth(slot.now for slot in cluster.slots))
         self.check("I13", "every refusal is a documented one, every answer comes in time",
                    self.load.wrong + self.load.hangs(self.faults.stopped()))
         self.check("I14", "memory does not grow", grown)
-        self.check("recovery", f"a lost worker's run is running again within {PROMISED:g} s",
-                   [repr(r) for r in self.recovered if r.promised and r.seconds >= PROMISED])
+        slow = [repr(r) for r in self.recovered if r.promised and r.seconds >= PROMISED]
+        if {"kill-worker", "stop-worker"} <= {entry[0].kind for entry in self.faults.done} and not self.recovered:
+            slow.append("no run was recovered at all: nothing is shown")
+        self.check("recovery", f"a lost worker's run is running again within {PROMISED:g} s", slow)
         self.check("doctor", "doctor finds nothing", doctor)
         self.check("feed", inv.feed_complete.__doc__.lower(), inv.feed_complete(e))
         self.check("processes", "none ended by itself, none reports a defect",
                    cluster.exits + ended + cluster.log_defects())
-        self.check("harness", "every fault was carried out as it should be", self.faults.failed)
+        never = {f.kind for f in schedule} - {entry[0].kind for entry in self.faults.done}
+        self.check("harness", "every fault was carried out as it should be, and every kind at least once",
+                   self.faults.failed + sorted(f"{kind} was never carried out" for kind in never))
 
     def tell(self, not_run):
         numbers = report.figures(self.load, self.evidence, self.recovered, self.unexplained, self.faults)
-        numbers["API refused to start"] = self.cluster.refused_to_start
         kinds = collections.Counter(entry[0].kind for entry in self.faults.done)
         not_run += [f"{f.kind} {f.target} at {f.at} s: its place was in hand" for f in self.faults.skipped]
         numbers["seconds without Redis"] = round(sum(b - a for a, b in self.cluster.redis.outages), 1)

@@ -22,6 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         require(key->text() == text);
 
     require(api::preferred_wait(text) >= 0 && api::preferred_wait(text) <= 60);
+    if (const auto id = api::request_id(text))
+        require(!id->empty() && id->size() <= 128);
     if (const auto key = api::idempotency_key(text))
         require(!key->empty() && key->size() <= 255 && key->find('"') == std::string_view::npos);
     for (const std::uint64_t bytes : {0ull, 1ull, 1000ull, ~0ull})

@@ -12,7 +12,7 @@ using namespace reprise;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     static constexpr std::array<std::string_view, 4> names{"reason", "openapiText", "configText", "mode"};
     const auto text = fuzz::text_of(data, size);
-    const auto fields = json::read_text_fields(text, names);
+    const auto fields = json::read_text_fields(std::string(text), names);
     if (!fields)
         return 0;
     fuzz::require(text.empty() || is_utf8(text));

@@ -168,10 +168,11 @@ TABLE = """
 58 the same key after the API was killed: one run
     bad_input_headers.test_a_call_whose_api_died_before_it_answered_is_replayed_by_another
     bad_input_headers.test_calls_of_apis_that_were_killed_at_any_moment_are_one_run_each
-59 a traceparent that is none, or two: ignored
+59 a traceparent that is none, or two: ignored, a new trace
     bad_input_headers.test_a_trace_that_is_none_is_ignored
-60 any X-Request-Id: replaced by ours
-    bad_input_headers.test_a_request_id_is_ours_whatever_the_caller_sends
+60 an X-Request-Id that is none: replaced by ours; a sound one is kept
+    bad_input_headers.test_a_request_id_that_is_none_is_replaced_by_ours
+    bad_input_headers.test_a_sound_request_id_is_kept
 61 a Prefer that is not understood: ignored; an endless wait: capped
     bad_input_headers.test_a_preference_that_is_not_understood_is_ignored
     bad_input_headers.test_an_endless_wait_is_capped_and_ends_with_its_caller
@@ -200,7 +201,7 @@ TABLE = """
 69 a limit, cursor or filter of a list that is none: 400
     bad_input_reads.test_limits_that_are_none_are_refused
     bad_input_reads.test_cursors_that_were_not_given_out_are_refused
-    bad_input_reads.test_a_cursor_of_a_list_that_has_lost_it_is_refused
+    bad_input_reads.test_a_cursor_that_was_changed_or_is_another_lists_is_refused
     bad_input_reads.test_filters_that_are_none_are_refused_and_foreign_ones_find_nothing
 70 a Last-Event-ID that was never told: from the beginning; 1 MB of it: 431; another organisation's run: 404
     bad_input_reads.test_an_event_id_that_was_never_told_begins_at_the_beginning

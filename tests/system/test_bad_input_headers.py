@@ -127,7 +127,7 @@ class KilledInBetween(BadInputTest):
         body = b'{"reason":"killed before it answered"}'
         data = request("POST", self.path, "Idempotency-Key: killed-1", key=self.key, body=body)
         try:
-            self.stack.proxies["api"].delay(0.3)
+            self.stack.proxies["api"].delay(0.8)  # time enough to kill it in, and less than Redis has for a reply
             proxied.send(data)
             wait_for("the run is there", lambda: self.made_with("killed before it answered"), every=0.01)
             self.stack.api.kill()
@@ -169,14 +169,24 @@ class Fields(BadInputTest):
     def test_a_trace_that_is_none_is_ignored(self):
         for name, value in TRACES.items():
             with self.subTest(name):
-                self.assertEqual(self.run_of(self.accepted(self.retry(f"traceparent: {value}"))).get("trace", ""), "")
-        self.assertEqual(self.run_of(self.accepted(self.retry(f"traceparent: {SOUND}",
-                                                              f"traceparent: {SOUND}"))).get("trace", ""), "")
+                self.is_new(self.run_of(self.accepted(self.retry(f"traceparent: {value}")))["trace"])
+        self.is_new(self.run_of(self.accepted(self.retry(f"traceparent: {SOUND}", f"traceparent: {SOUND}")))["trace"])
         self.assertEqual(self.run_of(self.accepted(self.retry(f"traceparent: {SOUND}")))["trace"], SOUND)
 
-    def test_a_request_id_is_ours_whatever_the_caller_sends(self):
+    def is_new(self, trace):
+        """One that begins here, and that nobody asked to record."""
+        self.assertRegex(trace, r"^00-[0-9a-f]{32}-[0-9a-f]{16}-00$")
+        self.assertNotIn(TRACE, trace)
+
+    def test_a_sound_request_id_is_kept(self):
+        for value in ("mine", "A-z_0.9", "x" * 128):
+            answer = self.ask(self.retry(f"X-Request-Id: {value}"))
+            self.assertEqual(answer.headers["X-Request-Id"], value)
+            self.assertEqual(self.run_of(check_accepted(answer, True))["request"], value)
+
+    def test_a_request_id_that_is_none_is_replaced_by_ours(self):
         seen = set()
-        for value in (b"mine", b"x" * 10_000, b"", b"a, b", b"<script>", b"\xff"):
+        for value in (b"x" * 129, b"x" * 10_000, b"", b"a, b", b"<script>", b"\xff"):
             answer = self.ask(request("GET", "/livez", b"X-Request-Id: " + value))
             self.assertRegex(answer.headers["X-Request-Id"], r"^[0-9a-z]{16}$")
             seen.add(answer.headers["X-Request-Id"])

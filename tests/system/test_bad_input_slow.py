@@ -1,5 +1,7 @@
 """Callers that send or read slowly, or not at all: each is given up at its deadline, and others notice nothing."""
 import concurrent.futures
+import contextlib
+import http.client
 import os
 import select
 import threading
@@ -12,7 +14,7 @@ from pipelines import DOCUMENT
 from raw_http import Connection, request
 from unharmed import JSON, BadInputTest
 
-HEADER, BODY, WRITE = 15, 30, 30  # seconds that each may take, from its beginning
+HEADER, BODY, WRITE, IDLE = 5, 10, 30, 60  # seconds that each may take, from its beginning
 LATE = 4                          # seconds by which a busy host may be late
 CHUNKED = "Transfer-Encoding: chunked"
 DOCUMENT_BYTES = 6 << 20
@@ -28,9 +30,11 @@ def processor_seconds(pid):
 class HealthyCaller(threading.Thread):
     """Retries all the while, from an address of its own; how long the slowest took."""
 
-    def __init__(self, port, key, path):
+    def __init__(self, port, key, path, source):
         super().__init__(daemon=True)
-        self.api, self.path, self.slowest, self.wrong, self.over = Api(port, key), path, 0.0, [], threading.Event()
+        self.api = Api(port, key)
+        self.api.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30, source_address=(source, 0))
+        self.path, self.slowest, self.wrong, self.over = path, 0.0, [], threading.Event()
 
     def run(self):
         while not self.over.wait(0.1):
@@ -83,16 +87,35 @@ class Slow(BadInputTest):
         return read
 
     def begin_late(self):
-        """The status of a request that begins shortly before an idle connection's time is up, and is in time."""
+        """The status of a request that begins shortly before an idle connection's time is up, and takes a while."""
         with Connection(self.port, timeout=20) as connection:
             connection.send(request("GET", "/livez"))
             self.assertEqual(connection.answer().status, 200)
-            time.sleep(HEADER - 0.5)  # idle: nothing is awaited
+            time.sleep(IDLE - 2)  # idle: nothing is awaited
             head = request("GET", "/livez")
             connection.send(head[:-2])
-            time.sleep(1)
+            time.sleep(3)
             connection.send(head[-2:])
             return connection.answer().status
+
+    def stay_idle(self):
+        """Seconds until a connection that is not used again is closed, without a word."""
+        with Connection(self.port, timeout=IDLE + 10) as connection:
+            connection.send(request("GET", "/livez"))
+            self.assertEqual(connection.answer().status, 200)
+            began = time.monotonic()
+            self.assertIsNone(connection.answer())
+            return time.monotonic() - began
+
+    @contextlib.contextmanager
+    def crowd(self):
+        """900 more of the same address, in the middle of their headers, in the middle of their bodies, or silent."""
+        head, body = request("GET", "/livez")[:-2], self.retry(JSON, "Content-Length: 100")
+        with contextlib.ExitStack() as opened:
+            for n in range(900):
+                connection = opened.enter_context(Connection(self.port, 30))
+                connection.send((head, body, b"")[n % 3])
+            yield
 
     def callers(self, download):
         """name: what a caller does; each takes its deadline, all of them at once."""
@@ -113,13 +136,13 @@ class Slow(BadInputTest):
     def test_each_is_given_up_at_its_deadline_and_the_others_notice_nothing(self):
         text = DOCUMENT + " " * DOCUMENT_BYTES
         run = check_accepted(self.client.start(text), of_retry=False)["run"]["id"]
-        healthy = HealthyCaller(self.port, self.key, self.path)
+        healthy = HealthyCaller(self.port, self.key, self.path, "127.0.0.2")
         healthy.start()
         busy, accepted = processor_seconds(self.stack.api.pid), len(self.known_runs())
         callers = self.callers(f"/api/artifacts/download?runId={run}&key=input.openapi")
         try:
-            with concurrent.futures.ThreadPoolExecutor(len(callers) * 8 + 1) as pool:
-                late = pool.submit(self.begin_late)
+            with concurrent.futures.ThreadPoolExecutor(len(callers) * 8 + 2) as pool, self.crowd():
+                late, idle = pool.submit(self.begin_late), pool.submit(self.stay_idle)
                 futures = {name: [pool.submit(call) for _ in range(1 if name == "reader" else 8)] for name,
                            call in callers.items()}
                 ended = {name: [future.result() for future in all_of_one] for name, all_of_one in futures.items()}
@@ -132,6 +155,8 @@ class Slow(BadInputTest):
         ended.pop("reader")
         with self.subTest("a request that begins late on a connection that was kept"):
             self.assertEqual(late.result(), 200)
+        with self.subTest("a connection that is not used again"):
+            self.assertTrue(IDLE - 1 < idle.result() < IDLE + LATE, idle.result())
         for name, all_of_one in ended.items():
             for took, answer, closed in all_of_one:
                 with self.subTest(name):

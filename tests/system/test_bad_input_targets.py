@@ -23,7 +23,9 @@ class Targets(BadInputTest):
             for name in NO_RUN:
                 for data in (self.post(f"/api/runs/{name}/retry"), self.get(f"/api/runs/{name}"),
                              self.post(f"/api/runs/{name}/cancel"),
-                             self.get(f"/api/runs/{name}/events"), self.get(f"/api/runs/{name}/retry")):
+                             self.get(f"/api/runs/{name}/events"), self.get(f"/api/runs/{name}/retry"),
+                             self.get(f"/api/runs/{name}", 'If-None-Match: "1"'),
+                             self.get(f"/api/runs/{name}", "Prefer: wait=1")):
                     with self.subTest(name=name[:20], data=data[:60]):
                         self.refused(data, 404, "run_not_found")
         names = [f"run:{name}".encode("unicode_escape").decode() for name in NO_RUN if "run_0" not in name]

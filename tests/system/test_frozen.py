@@ -14,9 +14,9 @@ from pipelines import DOCUMENT, NOOP, VERIFY, pipelines, shell
 from resp import pairs
 from stack import P0, FreshStackTest, wait_for
 
-LEASE = sized(1.5, 15)  # seconds; the latter is what is shipped
-SETTINGS = sized(("--lease", 1500, "--beat", 300, "--sweep", 200), ())
-FROZEN = 4 * LEASE
+LEASE = sized(4, 15)  # seconds; the latter is what is shipped
+SETTINGS = sized(("--lease", 4000, "--beat", 500, "--sweep", 200), ())
+FROZEN = sized(2.5, 4) * LEASE
 TAKEN_OVER = LEASE + 5
 SLOTS, WAITING = 6, 300
 

@@ -10,7 +10,7 @@ import time
 import unittest
 
 from client import Answer, Api
-from contract import check_error
+from contract import check_accepted, check_error
 from pipelines import DOCUMENT, VERIFY, pipelines, shell
 from stack import StackTest, wait_for
 from watching import another_api
@@ -82,7 +82,9 @@ class Rates(StackTest):
     def test_one_key_takes_nothing_from_another_and_health_has_no_rate(self):
         one, two = (Api(self.slow.port, self.stack.key("same")) for _ in range(2))
         self.use_up(one)
-        self.assertEqual((one.get("/api/projects").status, two.get("/api/projects").status), (429, 200))
+        # The next token may come at any moment: one of the next few calls is refused again.
+        self.assertIn(429, [one.get("/api/projects").status for _ in range(5)])
+        self.assertEqual(two.get("/api/projects").status, 200)
         for _ in range(30):
             self.assertEqual(one.get("/livez").status, 200)
         self.assertIsNone(one.get("/livez").headers["RateLimit"])
@@ -301,9 +303,16 @@ class Traces(StackTest):
         run = self.client.call("POST", "/api/reports/start", json.dumps({"openapiText": DOCUMENT}),
                                headers={"traceparent": self.TRACE}).json["run"]["id"]
         retry = self.client.post(f"/api/runs/{run}/retry", headers={"traceparent": other}).json["run"]["id"]
-        for one, trace in ((run, self.TRACE), (retry, other), (self.client.retry(run).json["run"]["id"], None)):
-            self.assertEqual(self.stack.run_hash(one).get("trace") or None, trace)
-            self.assertEqual(self.told(one), trace or "none")
+        for one, trace in ((run, self.TRACE), (retry, other)):
+            self.assertEqual(self.stack.run_hash(one)["trace"], trace)
+            self.assertEqual(self.told(one), trace)
+
+    def test_a_run_that_comes_without_a_trace_begins_one(self):
+        self.client = self.stack.client()
+        run = check_accepted(self.client.start(DOCUMENT), of_retry=False)["run"]["id"]
+        trace = self.stack.run_hash(run)["trace"]
+        self.assertRegex(trace, r"^00-[0-9a-f]{32}-[0-9a-f]{16}-00$")
+        self.assertEqual(self.told(run), trace)
 
     def test_what_is_no_traceparent_is_ignored(self):
         self.client = self.stack.client()
@@ -314,8 +323,8 @@ class Traces(StackTest):
             answer = self.client.call("POST", "/api/reports/start", json.dumps({"openapiText": DOCUMENT}),
                                       headers={"traceparent": bad})
             self.assertEqual(answer.status, 202, answer)
-            self.assertEqual(self.stack.run_hash(answer.json["run"]["id"]).get("trace") or None, None, bad)
-        self.assertEqual(self.told(answer.json["run"]["id"]), "none")
+            trace = self.stack.run_hash(answer.json["run"]["id"])["trace"]
+            self.assertTrue(trace != bad and self.TRACE[3:35] not in trace, (trace, bad))
 
 
 if __name__ == "__main__":

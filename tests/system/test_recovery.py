@@ -8,8 +8,8 @@ from contract import check_accepted, check_run
 from pipelines import DOCUMENT, NOOP, VERIFY, pipelines, shell
 from stack import ENDED, P0, FreshStackTest, wait_for
 
-LEASE = 1.5
-SETTINGS = ("--lease", 1500, "--beat", 300, "--sweep", 200, "--log", "debug")
+LEASE = 3
+SETTINGS = ("--lease", 3000, "--beat", 400, "--sweep", 200, "--log", "debug")
 # `long` says that it has begun, and goes on until there is a file `go`; it breeds, as generators do.
 STEPS = pipelines(
     VERIFY, shell("short", 'echo x >>"$0/short"; echo made >a', artifacts=[{"key": "a.txt", "path": "a"}]),

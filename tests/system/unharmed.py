@@ -49,6 +49,7 @@ class BadInputTest(StackTest):
     def tearDown(self):
         api = self.stack.api
         self.assertTrue(api.alive(), "the API has ended")
+        self.client.close()  # it may have been idle for too long
         self.assertEqual(self.client.get("/livez").status, 200)
         check_accepted(self.client.retry(self.run_id), of_retry=True)
         wait_for("connections are given up", lambda: open_files(api) <= self.files + 2, 12)

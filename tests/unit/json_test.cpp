@@ -13,7 +13,7 @@ namespace {
 constexpr std::array<std::string_view, 2> known{"reason", "mode"};
 
 errc refusal(std::string_view body) {
-    const auto r = read_text_fields(body, known);
+    const auto r = read_text_fields(std::string(body), known);
     EXPECT_FALSE(r) << body;
     return r ? errc::internal_error : r.error().code;
 }

@@ -87,7 +87,7 @@ end
 --  15 hold       ms that the inputs must stay (queue TTL + run deadline + 1 h)
 --  16 depth      most runs that may be queued                                 17 idem hash or empty
 --  18 fingerprint of the request                                              19 ms to keep the idem record
---  20 trace      the caller's traceparent, or empty
+--  20 trace      a traceparent                                               21 request id
 -- Answers {'accepted', now, kept_until, queued, oldest, limit, used, month, root, nth, {project}}
 --      or {'replayed' | 'repeated', run} or refused: run_not_found project_not_found project_archived plan_inactive
 --         quota_exceeded inputs_not_retained queue_full idempotency_key_reused schema_mismatch
@@ -134,7 +134,7 @@ local function accept(keys, a)
 
   local kept_until = now + tonumber(a[15])
   take_pinned(p, org, a[11], kept_until)
-  local r = { id = run, org = org, project = id, seq = 0, epoch = 0, history = '' }
+  local r = { id = run, org = org, project = id, created = now, seq = 0, epoch = 0, history = '' }
   local ticket = enqueue(p, r, a[8])
   redis.call('ZADD', p .. 'queued', now, run)
   redis.call('ZADD', p .. 'runs:' .. org, now, run)
@@ -144,7 +144,7 @@ local function accept(keys, a)
   move(p, r, now, 'queued', a[14], source ~= '' and 'retry of ' .. source or 'start', 'v', SCHEMA, 'org', org,
     'project', id, 'mode', a[7], 'class', a[8], 'where', 'stream', 'stream', a[8], 'ticket', ticket, 'created', now,
     'doc', a[9], 'inputs', a[10], 'kept', a[11], 'hold', a[15], 'keptUntil', kept_until, 'source', source,
-    'root', root, 'nth', nth, 'reason', a[13], 'trace', a[20] or '')
+    'root', root, 'nth', nth, 'reason', a[13], 'trace', a[20] or '', 'request', a[21] or '')
   if a[17] ~= '' then redis.call('SET', p .. 'idem:' .. a[17], a[18] .. ' ' .. run, 'PX', a[19]) end
 
   return { 'accepted', now, kept_until, queued + 1, oldest == 0 and now or oldest, limit, used + 1, month, root, nth,

@@ -24,6 +24,7 @@ local function broken_part(p, r)
   end
   if not tonumber(r.created) then return 'created' end
   if not TERMINAL[r.status] and not MAY.cancel[r.status] then return 'status ' .. r.status end
+  if TERMINAL[r.status] and not tonumber(r.ended) then return 'ended' end
   local key = p .. 'run:' .. r.id
   for _, field in ipairs({ 'doc', 'inputs' }) do
     if not is_json(redis.call('HGET', key, field)) then return field end
@@ -68,15 +69,21 @@ local function check_whole(p, now, r, hold_ms, say)
     local stream = p .. 'queue:' .. (r.stream or '')
     local pending = redis.pcall('XPENDING', stream, GROUP, r.ticket, r.ticket, 1)
     if pending.err or #pending == 0 then
-      say('ticket_not_pending', tostring(r.stream) .. ' ' .. tostring(r.ticket), function()
-        local back = redis.pcall('XCLAIM', stream, GROUP, r.worker, 0, r.ticket, 'FORCE', 'JUSTID')
-        if back.err or #back == 0 then redis.call('ZADD', p .. 'leases', now, r.id) end -- gone: let it be queued anew
-      end)
+      local detail = tostring(r.stream) .. ' ' .. tostring(r.ticket)
+      local there = redis.pcall('XRANGE', stream, r.ticket, r.ticket)
+      if there.err or #there == 0 then
+        say('ticket_not_pending', detail) -- trimmed meanwhile: only a count is wrong, until the run ends
+      else
+        say('ticket_not_pending', detail, function()
+          redis.call('XCLAIM', stream, GROUP, r.worker, 0, r.ticket, 'FORCE', 'JUSTID')
+        end)
+      end
     end
   end
 
   entry('runs:' .. r.org, true, r.created)
   entry('runs:' .. r.org .. ':' .. r.project, true, r.created)
+  for _, status in ipairs(STATUSES) do entry('runs:' .. r.org .. ':' .. status, r.status == status, r.created) end
   if r.root ~= '' then entry('retries:' .. r.root, true, r.created) end
   if redis.call('EXISTS', p .. 'project:' .. r.project) == 0 then say('project_missing', r.project) end
 

@@ -46,10 +46,15 @@ local function latest(lines, most)
   return string.match(string.sub(lines, -most), '\n(.*)')
 end
 
--- Every transition goes through here: status, sequence, epoch and history in the hash, then the feed.
+-- Every transition goes through here: status, sequence, epoch and history in the hash, the list of the status, the feed.
 -- The remaining arguments are further fields of the hash.
 local function move(p, r, now, status, actor, cause, ...)
   r.seq = r.seq + 1
+  if r.status ~= status then
+    local lists = p .. 'runs:' .. r.org .. ':'
+    if r.status then redis.call('ZREM', lists .. r.status, r.id) end
+    redis.call('ZADD', lists .. status, r.created, r.id)
+  end
   r.status = status
   r.history = latest(r.history, HISTORY_KEPT) .. r.seq .. ' ' .. now .. ' ' .. status .. ' ' .. actor .. '\n'
   redis.call('HSET', p .. 'run:' .. r.id, 'status', status, 'seq', r.seq, 'epoch', r.epoch, 'history', r.history, ...)

@@ -2,6 +2,7 @@
 
 local CONSUMER_IDLE = 3600000 -- ms; far beyond any lease
 local MOST_COUNTED = 1000
+local MOST_EXCUSED = 10 -- leases that a run may lose to outages of Redis: perhaps it is the run that brings the host down
 local BACK_WITHIN = 4000 -- ms after an outage: workers wait up to 2 s between two tries, and connecting takes time
 
 -- Every process sweeps, so a time without any is a time in which Redis was away, and with it every beat. A lease that
@@ -19,6 +20,21 @@ local function time_away(p, now, lease)
   return tonumber(v[2] or 0), tonumber(v[3] or -1)
 end
 
+-- The step in hand did not have its try.
+local function interrupt_step(p, r)
+  local key, n = p .. 'run:' .. r.id, 0
+  local facts = redis.call('HGET', key, 's.0')
+  while facts do
+    local changed, found = string.gsub(facts, '"status":"running"', '"status":"interrupted"', 1)
+    if found > 0 then
+      redis.call('HSET', key, 's.' .. n, changed)
+      return
+    end
+    n = n + 1
+    facts = redis.call('HGET', key, 's.' .. n)
+  end
+end
+
 local function lost_lease(p, now, id, actor, most_lost, retention, excused)
   local r = load(p, id)
   if not r or r.status ~= 'running' then
@@ -26,14 +42,18 @@ local function lost_lease(p, now, id, actor, most_lost, retention, excused)
     return
   end
   leave_running(p, r)
-  if excused then
-    requeue(p, r, now, 'again', actor, 'lease ended while Redis was away', 'token', '')
+  local excuses = tonumber(redis.call('HGET', p .. 'run:' .. id, 'excused') or 0)
+  if excused and excuses < MOST_EXCUSED then
+    interrupt_step(p, r)
+    redis.call('HDEL', p .. 'run:' .. id, 'claimed') -- nor does its deadline count that time
+    requeue(p, r, now, 'again', actor, 'lease ended while Redis was away', 'token', '', 'excused', excuses + 1)
     return
   end
   local lost = r.lost + 1
   if lost >= most_lost then
     r.epoch = r.epoch + 1
-    bury(p, r, now, 'poison_run', '', 'lost its worker ' .. lost .. ' times')
+    local step = redis.call('HGET', p .. 'run:' .. id, 'current') or ''
+    bury(p, r, now, 'poison_run', step, 'lost its worker ' .. lost .. ' times')
     end_run(p, r, now, 'failed', actor, 'poison_run', retention, 'verdict', 'failed', 'error', 'poison_run',
       'lost', lost)
   else
@@ -43,10 +63,11 @@ end
 
 -- Deletes the record of an ended run with every index entry that leads to it.
 local function forget(p, id)
-  local v = redis.call('HMGET', p .. 'run:' .. id, 'org', 'project', 'root')
+  local v = redis.call('HMGET', p .. 'run:' .. id, 'org', 'project', 'root', 'status')
   redis.call('ZREM', p .. 'runs:' .. v[1], id)
+  redis.call('ZREM', p .. 'runs:' .. v[1] .. ':' .. v[4], id)
   redis.call('ZREM', p .. 'runs:' .. v[1] .. ':' .. v[2], id)
-  if v[3] ~= '' then redis.call('ZREM', p .. 'retries:' .. v[3], id) end
+  if v[3] and v[3] ~= '' then redis.call('ZREM', p .. 'retries:' .. v[3], id) end
   redis.call('ZREM', p .. 'dead:' .. v[1], id)
   redis.call('DEL', p .. 'run:' .. id)
   redis.call('ZREM', p .. 'ended', id)
@@ -58,7 +79,9 @@ end
 -- past the keeping of records it is forgotten.
 local function age(p, now, id, actor)
   local r = load(p, id)
-  if not r or not TERMINAL[r.status] then
+  -- A record that somebody broke is nobody's to delete, and must not keep the others: doctor tells of it.
+  local broken = r and not (r.org and r.project and tonumber(r.ended) and tonumber(r.created))
+  if not r or broken or not TERMINAL[r.status] then
     redis.call('ZREM', p .. 'ended', id)
     return
   end

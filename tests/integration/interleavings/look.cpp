@@ -23,7 +23,12 @@ local function run_of(id, seen)
   local v = redis.call('HMGET', key, 'status', 'epoch', 'seq', 'lost', 'ended', 'expires', 'token', 'where', 'stream',
     'ticket', 'tool', 'kept', 'made', 'history', 'verdict', 'error', 'worker', 'claimed', 'project', 'root')
   local function lists(index) return redis.call('ZSCORE', p .. index, id) end
+  local listed_as = {}
+  for _, status in ipairs({ 'queued', 'running', 'blocked', 'ready', 'complete', 'failed', 'canceled', 'expired' }) do
+    if lists('runs:' .. org .. ':' .. status) then listed_as[#listed_as + 1] = status end
+  end
   v[19] = lists('runs:' .. org) and lists('runs:' .. org .. ':' .. (v[19] or '')) and
+    #listed_as == 1 and listed_as[1] == v[1] and
     (v[20] == '' or lists('retries:' .. (v[20] or ''))) and 1 or 0
   v[20] = whole
   return v

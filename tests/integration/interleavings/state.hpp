@@ -18,7 +18,7 @@ struct run_state {
     run_status status{};
     std::int64_t epoch = 0, seq = 0, lost = 0, claimed = 0, ended = 0, expires = 0;
     std::string_view token, where, stream, ticket, tool, kept, made, history, verdict, error, worker;
-    bool indexed = false;   // in the lists of its organisation, its project and its root
+    bool indexed = false;   // in the lists of its organisation, its project, its root and its status
     std::string_view whole; // all fields as Redis keeps them; means something only when compared
     std::shared_ptr<redis::reply> read_from;
 

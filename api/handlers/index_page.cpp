@@ -1,0 +1,69 @@
+#include "api/handlers/index_page.hpp"
+
+#include "api/http/field_values.hpp"
+#include "common/crypto/digest.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace reprise::api {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t piece = 100;
+constexpr std::size_t check_size = 8;
+
+// Not a secret: what a cursor leads to is the caller's own in any case.
+std::string check_of(const indexed& last, std::string_view list) {
+    return sha256_hex(fmt::format("{} {} {}", last.at, last.id, list)).substr(0, check_size);
+}
+
+// Members with one time stand in the order of their ids, the last first.
+bool is_behind(const indexed& one, const indexed& last) {
+    return one.at < last.at || (one.at == last.at && one.id < last.id);
+}
+
+} // namespace
+
+std::string cursor_after(const indexed& last, std::string_view list) {
+    return fmt::format("{}-{}-{}", last.at, last.id, check_of(last, list));
+}
+
+std::optional<indexed> read_cursor(std::string_view cursor, std::string_view list) {
+    const auto first = cursor.find('-'), second = cursor.rfind('-');
+    if (first == second)
+        return std::nullopt;
+    const auto at = whole_number(cursor.substr(0, first));
+    if (!at || *at > 99'999'999'999'999)
+        return std::nullopt;
+    indexed last{std::string(cursor.substr(first + 1, second - first - 1)), static_cast<unix_ms>(*at)};
+    if (cursor_after(last, list) != cursor)
+        return std::nullopt;
+    return last;
+}
+
+asio::awaitable<std::vector<indexed>> read_index(redis::connection& redis, std::string index,
+                                                 std::optional<indexed> last, std::size_t most) {
+    std::vector<indexed> out;
+    const auto from = last ? std::to_string(last->at) : "+inf";
+    // Of those with the time of the last one, the first may have been seen: they are passed over.
+    for (std::size_t offset = 0; out.size() < most;) {
+        const auto count = std::max(piece, most - out.size());
+        const auto r =
+            co_await redis.call(redis::command::of("ZRANGE", index, from, "-inf", "BYSCORE", "REV", "LIMIT",
+                                                   std::to_string(offset), std::to_string(count), "WITHSCORES"));
+        for (std::size_t i = 0; i + 1 < r.size() && out.size() < most; i += 2) {
+            indexed one{std::string(r[i].text()), static_cast<unix_ms>(r[i + 1].number())};
+            if (!last || is_behind(one, *last))
+                out.push_back(std::move(one));
+        }
+        if (r.size() < 2 * count)
+            break;
+        offset += count;
+    }
+    co_return out;
+}
+
+} // namespace reprise::api

@@ -1,0 +1,190 @@
+// GET a list of runs: one page of an index, with filters that are looked up in other indexes and not in the runs.
+#include "api/handlers/handlers.hpp"
+#include "api/handlers/index_page.hpp"
+#include "api/render.hpp"
+#include "common/json/writer.hpp"
+#include "common/log.hpp"
+#include "common/queue/keys.hpp"
+#include "common/run/id.hpp"
+
+namespace reprise::api {
+namespace asio = boost::asio;
+namespace {
+
+constexpr std::size_t default_page = 20;
+constexpr std::size_t at_once = 500;         // members of an index that a filter looks at in one call
+constexpr std::size_t most_looked_at = 5000; // for one page, which then ends early and says where to go on
+
+struct filters {
+    std::string project, status, source; // each empty: any
+    std::size_t limit = default_page;
+};
+
+result<filters> read_filters(const request& req) {
+    filters f;
+    const auto limit = page_limit(req, default_page);
+    if (!limit)
+        return limit.error();
+    f.limit = *limit;
+    f.status = query_text(req, "status");
+    f.project = query_text(req, "projectId");
+    f.source = query_text(req, "sourceRunId");
+    if (!f.status.empty() && !status_of(f.status))
+        return failure{errc::invalid_parameter, "status is not one of the run statuses"};
+    if (!f.project.empty() && !partition_of(id_kind::project, f.project))
+        return failure{errc::invalid_parameter, "projectId is not a project id"};
+    if (!f.source.empty() && !partition_of(id_kind::run, f.source))
+        return failure{errc::invalid_parameter, "sourceRunId is not a run id"};
+    if (!f.project.empty() && !f.source.empty())
+        return failure{errc::invalid_parameter, "projectId and sourceRunId cannot be combined"};
+    return f;
+}
+
+// The index to walk, and those in which a run must stand as well.
+struct plan {
+    std::string walked;
+    std::vector<std::string> also_in;
+};
+
+asio::awaitable<plan> plan_of(const request& req, const filters& f, services& s) {
+    const auto partition = req.who.partition;
+    std::vector<std::string> indexes;
+    if (!f.source.empty()) {
+        // All retries of a line stand in one index, under the run that the line began with.
+        const auto source = co_await load_run(req.who, f.source, s);
+        const auto root = source ? source->fields.text("root") : std::string_view();
+        indexes.push_back(keys::retries(partition, root.empty() ? std::string_view(f.source) : root));
+        indexes.push_back(keys::runs(partition, req.who.org)); // whatever the id leads to, only our own are shown
+    }
+    if (!f.project.empty())
+        indexes.push_back(keys::runs(partition, req.who.org, f.project));
+    if (!f.status.empty())
+        indexes.push_back(keys::runs(partition, req.who.org, f.status));
+    if (indexes.empty())
+        indexes.push_back(keys::runs(partition, req.who.org));
+    plan p;
+    if (indexes.size() > 1) { // the smallest lets the fewest through for nothing
+        std::vector<redis::command> sizes;
+        for (const auto& index : indexes)
+            sizes.push_back(redis::command::of("ZCARD", index));
+        const auto counted = co_await s.redis.call_all(std::move(sizes));
+        const auto smallest = std::ranges::min_element(counted, {}, [](const auto& r) { return r.number(); });
+        std::swap(indexes.front(), indexes[static_cast<std::size_t>(smallest - counted.begin())]);
+    }
+    p.walked = indexes.front();
+    p.also_in.assign(indexes.begin() + 1, indexes.end());
+    co_return p;
+}
+
+// Takes out those that are not in all the other indexes, or not retries of this very run.
+asio::awaitable<void> sift(std::vector<indexed>& found, const plan& p, const filters& f, const request& req,
+                           services& s) {
+    for (const auto& index : p.also_in) {
+        if (found.empty())
+            co_return;
+        std::vector<std::string> words{"ZMSCORE", index};
+        for (const auto& one : found)
+            words.push_back(one.id);
+        const auto scores = co_await s.redis.call(redis::command(std::span<const std::string>(words)));
+        std::size_t n = 0;
+        std::erase_if(found, [&](const indexed&) { return scores[n++].is_nil(); });
+    }
+    if (f.source.empty())
+        co_return;
+    std::vector<redis::command> sources;
+    for (const auto& one : found)
+        sources.push_back(redis::command::of("HGET", keys::run(req.who.partition, one.id), "source"));
+    const auto of = co_await s.redis.call_all(std::move(sources));
+    std::size_t n = 0;
+    std::erase_if(found, [&](const indexed&) { return of[n++].text() != f.source; });
+}
+
+struct page {
+    std::vector<indexed> runs;
+    std::optional<indexed> last; // where the next page begins after; nothing: this is the last one
+};
+
+asio::awaitable<page> read_page(const plan& p, const filters& f, std::optional<indexed> from, const request& req,
+                                services& s) {
+    page out;
+    const bool plain = p.also_in.empty() && f.source.empty();
+    for (std::size_t looked_at = 0; looked_at < most_looked_at;) {
+        const auto wanted = plain ? f.limit + 1 : at_once; // one more than a page: is there a next one?
+        auto found = co_await read_index(s.redis, p.walked, from, wanted);
+        const bool more = found.size() == wanted;
+        if (!found.empty())
+            from = found.back();
+        looked_at += found.size();
+        co_await sift(found, p, f, req, s);
+        for (auto& one : found) {
+            if (out.runs.size() == f.limit) {
+                out.last = out.runs.back();
+                co_return out;
+            }
+            out.runs.push_back(std::move(one));
+        }
+        if (!more)
+            co_return out;
+    }
+    out.last = from; // the filters let few through: the next page looks further
+    co_return out;
+}
+
+// The runs of a page, read at once. One that has been forgotten, or has left the status that was asked for, is passed over.
+asio::awaitable<void> write_runs(json::writer& w, const page& found, const filters& f, const request& req,
+                                 services& s) {
+    std::vector<redis::command> reads;
+    for (const auto& one : found.runs)
+        reads.push_back(redis::command::of("HGETALL", keys::run(req.who.partition, one.id)));
+    const auto records = co_await s.redis.call_all(std::move(reads));
+    const bool no_worker = s.workers.seen().live == 0;
+    for (std::size_t i = 0; i < records.size(); ++i)
+        try {
+            const run_record run{found.runs[i].id, record(records[i].view())};
+            const auto status = run.fields.text("status");
+            if (run.org() == req.who.org && (f.status.empty() || status == f.status))
+                w.raw(render_run(run, no_worker));
+        } catch (const std::exception& e) { // a broken record must not hide the others; doctor tells of it
+            log::error("run_broken", {{"id", req.id}, {"why", e.what()}});
+        }
+}
+
+} // namespace
+
+asio::awaitable<response> list_runs(request& req, services& s) {
+    const auto accept = req.header(http::field::accept);
+    const auto f = read_filters(req);
+    if (!f)
+        co_return error_response(f.error(), accept);
+    const auto list =
+        keys::runs(req.who.partition, req.who.org) + " " + f->project + " " + f->status + " " + f->source;
+    std::optional<indexed> from;
+    if (const auto cursor = query_text(req, "cursor"); !cursor.empty()) {
+        from = read_cursor(cursor, list);
+        if (!from)
+            co_return error_response({errc::invalid_parameter, "the cursor is not one that this list gave out"},
+                                     accept);
+    }
+    const auto p = co_await plan_of(req, *f, s);
+    const auto found = co_await read_page(p, *f, from, req, s);
+
+    json::writer w;
+    w.begin_object().key("runs").begin_array();
+    co_await write_runs(w, found, *f, req, s);
+    w.end_array();
+    std::string next;
+    if (found.last)
+        next = cursor_after(*found.last, list);
+    w.optional("nextCursor", next).end_object();
+    auto r = json_response(200, w.take());
+    if (!next.empty()) {
+        std::string link = "</api/runs?cursor=" + next + "&limit=" + std::to_string(f->limit);
+        for (const auto* name : {"projectId", "status", "sourceRunId"})
+            if (const auto given = query_text(req, name); !given.empty())
+                link.append("&").append(name).append("=").append(given);
+        r.with("Link", link + ">; rel=\"next\"");
+    }
+    co_return r;
+}
+
+} // namespace reprise::api

@@ -10,6 +10,7 @@
 #include "common/log.hpp"
 #include "common/queue/keys.hpp"
 #include "worker/bell.hpp"
+#include "worker/change.hpp"
 #include "worker/command/command.hpp"
 #include "worker/lease_book.hpp"
 #include "worker/process_run.hpp"
@@ -28,7 +29,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
-#include <list>
 
 namespace reprise::worker {
 namespace asio = boost::asio;
@@ -107,7 +107,7 @@ class worker {
         while (!draining_ && !quiet_) {
             const auto taken = held_.size() + claiming_;
             if (taken >= settings_.concurrency) {
-                co_await wait_for_change();
+                co_await changed_.wait();
                 continue;
             }
             const auto most = std::min<std::size_t>(settings_.concurrency - taken, most_claimed_at_once);
@@ -139,7 +139,7 @@ class worker {
         if (repeated)
             co_await take_lost_claim(partition, token);
         --claim_loops_;
-        tell_of_change();
+        changed_.tell();
     }
 
     // The last claim before a drain was left without an answer: the runs that it may have taken are handed back now,
@@ -164,7 +164,7 @@ class worker {
         asio::co_spawn(
             io_, process_run(std::move(c), std::move(held), deps_), [this, id, ticket](std::exception_ptr failed) {
                 held_.remove(ticket);
-                tell_of_change();
+                changed_.tell();
                 try {
                     if (failed)
                         std::rethrow_exception(failed);
@@ -255,7 +255,7 @@ class worker {
             if (signal == SIGTSTP) {
                 quiet_ = true;
                 log::info("quiet", {{"worker", id_}});
-                tell_of_change();
+                changed_.tell();
             } else if (!draining_) {
                 drain();
             } else {
@@ -268,7 +268,7 @@ class worker {
     void drain() {
         draining_ = true;
         log::info("draining", {{"worker", id_}, {"runs", std::to_string(held_.size())}});
-        tell_of_change();
+        changed_.tell();
         for (auto& b : bells_)
             b->close();
         drain_timer_.expires_after(std::chrono::seconds(settings_.drain_s));
@@ -281,7 +281,7 @@ class worker {
 
     asio::awaitable<void> end_when_idle() {
         while (!held_.empty() || claim_loops_ > 0)
-            co_await wait_for_change();
+            co_await changed_.wait();
         try {
             co_await sign_off(redis_, id_);
             for (unsigned p = 0; p < settings_.common.partitions; ++p)
@@ -293,20 +293,6 @@ class worker {
     }
 
     bool over() const { return draining_ && held_.empty(); }
-
-    // Until a run ends, or (so that nothing hangs on a missed change) 100 ms. Each who waits has a timer of his own.
-    asio::awaitable<void> wait_for_change() {
-        error_code ec;
-        asio::steady_timer timer(io_, milliseconds(100));
-        const auto place = waiting_.insert(waiting_.end(), &timer);
-        co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ec));
-        waiting_.erase(place);
-    }
-
-    void tell_of_change() {
-        for (auto* timer : waiting_)
-            timer->cancel();
-    }
 
     asio::awaitable<void> sleep(milliseconds d) {
         asio::steady_timer timer(io_, d);
@@ -329,9 +315,9 @@ class worker {
     work_deps deps_;
     asio::signal_set signals_;
     asio::steady_timer drain_timer_;
-    std::list<asio::steady_timer*> waiting_; // for a change
-    std::size_t claiming_ = 0;               // slots promised to claims in flight
-    int claim_loops_ = 0;                    // that may still have taken runs
+    change changed_{io_};
+    std::size_t claiming_ = 0; // slots promised to claims in flight
+    int claim_loops_ = 0;      // that may still have taken runs
     bool draining_ = false, quiet_ = false;
     int status_ = 0;
 };

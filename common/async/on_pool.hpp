@@ -49,14 +49,15 @@ boost::asio::awaitable<std::optional<std::invoke_result_t<F&>>> on_pool_within(b
     const boost::asio::any_io_executor here = co_await boost::asio::this_coro::executor;
     const auto o = std::make_shared<outcome>(here);
     o->ready.expires_after(limit);
-    boost::asio::post(pool, [o, here, f = std::move(f)]() mutable {
+    boost::asio::post(pool, [o, here, work = std::optional<F>(std::move(f))]() mutable {
         std::optional<value> got;
         std::exception_ptr failed;
         try {
-            got.emplace(f());
+            got.emplace((*work)());
         } catch (...) {
             failed = std::current_exception();
         }
+        work.reset(); // what it holds (a lock), it holds no longer when the caller goes on
         boost::asio::post(here, [o, got = std::move(got), failed]() mutable {
             o->got = std::move(got);
             o->failed = failed;

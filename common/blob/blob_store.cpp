@@ -1,6 +1,7 @@
 #include "common/blob/blob_store.hpp"
 
 #include "common/async/on_pool.hpp"
+#include "common/blob/durable_file.hpp"
 #include "common/crypto/digest.hpp"
 
 #include <boost/asio/steady_timer.hpp>
@@ -21,108 +22,11 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view marker_name = ".reprise-store";
-constexpr std::string_view temporary_prefix = ".tmp-";
 constexpr std::size_t most_prepared = 100'000;
 constexpr auto longest_lock_wait = std::chrono::seconds(5);
 constexpr auto longest_disk_wait = std::chrono::seconds(5);
 constexpr auto longest_write = std::chrono::seconds(30); // of one blob that came with a request
 constexpr int most_waiting = 1000;
-
-[[noreturn]] void disk_failed(const char* what, const fs::path& where) {
-    throw outage(errc::storage_unavailable,
-                 std::string(what) + " " + where.filename().string() + ": " + std::strerror(errno));
-}
-
-struct descriptor {
-    int fd;
-    explicit descriptor(int f) : fd(f) {}
-    ~descriptor() {
-        if (fd >= 0)
-            ::close(fd);
-    }
-    descriptor(const descriptor&) = delete;
-    descriptor& operator=(const descriptor&) = delete;
-};
-
-void write_all(int fd, std::string_view bytes, const fs::path& where) {
-    while (!bytes.empty()) {
-        const auto n = ::write(fd, bytes.data(), bytes.size());
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            disk_failed("cannot write", where);
-        bytes.remove_prefix(static_cast<std::size_t>(n));
-    }
-}
-
-void sync_directory(const fs::path& dir) {
-    const descriptor d(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (d.fd < 0 || ::fsync(d.fd) != 0)
-        disk_failed("cannot sync", dir);
-}
-
-// A directory's name is safe once its parent is synced; fsync of a file says nothing of the path that leads to it.
-void make_directory(const fs::path& dir) {
-    if (::mkdir(dir.c_str(), 0750) != 0 && errno != EEXIST)
-        disk_failed("cannot make", dir);
-    sync_directory(dir.parent_path());
-}
-
-void make_directories(const fs::path& dir) {
-    std::error_code ec;
-    if (fs::is_directory(dir, ec))
-        return;
-    make_directories(dir.parent_path());
-    make_directory(dir);
-}
-
-// An fsync that failed is final for the file (the kernel may have dropped the dirty pages): it is removed, never
-// retried.
-void write_durably(const fs::path& target, const std::function<void(int)>& fill) {
-    const auto temporary = target.parent_path() / (std::string(temporary_prefix) + random_base32(16));
-    descriptor d(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640));
-    if (d.fd < 0)
-        disk_failed("cannot make", temporary);
-    try {
-        fill(d.fd);
-        if (::fsync(d.fd) != 0)
-            disk_failed("cannot sync", temporary);
-        if (::rename(temporary.c_str(), target.c_str()) != 0)
-            disk_failed("cannot rename", temporary);
-    } catch (...) {
-        ::unlink(temporary.c_str());
-        throw;
-    }
-    sync_directory(target.parent_path());
-}
-
-std::optional<std::uint64_t> regular_size(const fs::path& p) {
-    struct stat s {};
-    if (::lstat(p.c_str(), &s) != 0) {
-        if (errno == ENOENT || errno == ENOTDIR)
-            return std::nullopt;
-        disk_failed("cannot look at", p);
-    }
-    if (!S_ISREG(s.st_mode))
-        return std::nullopt;
-    return static_cast<std::uint64_t>(s.st_size);
-}
-
-// Reads a file that must be small; nothing if it is absent.
-std::optional<std::string> read_small(const fs::path& p) {
-    const descriptor d(::open(p.c_str(), O_RDONLY | O_CLOEXEC));
-    if (d.fd < 0) {
-        if (errno == ENOENT || errno == ENOTDIR)
-            return std::nullopt;
-        disk_failed("cannot open", p);
-    }
-    std::string s(256, '\0');
-    const auto n = ::read(d.fd, s.data(), s.size());
-    if (n < 0)
-        disk_failed("cannot read", p);
-    s.resize(static_cast<std::size_t>(n));
-    return s;
-}
 
 // Absence means something only in a store that is there.
 void require_marker(const fs::path& root) {
@@ -296,7 +200,7 @@ asio::awaitable<std::shared_ptr<const void>> blob_store::lock_for_put(const blob
 
 asio::awaitable<void> blob_store::put(blob_id b, std::string bytes) {
     auto held = co_await lock_for_put(b);
-    auto work = [held, path = directory(b) / b.sha256, bytes = std::move(bytes)] {
+    auto work = [held = std::move(held), path = directory(b) / b.sha256, bytes = std::move(bytes)] {
         if (regular_size(path) == bytes.size())
             sync_directory(path.parent_path()); // whoever wrote it may have died before its name was safe
         else

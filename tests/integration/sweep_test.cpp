@@ -198,11 +198,19 @@ TEST_F(Sweep, ADeadRunIsListedWithItsReason) {
 
 TEST_F(Sweep, TheRunDeadlineCountsFromTheFirstClaim) {
     const auto t = running();
+    step(t, 0, false, R"({"name":"a","status":"running"})");
     ask("HINCRBY", keys::run(0, t.run), "claimed", "-600000");
     release(t);
     const auto left = claim().at(0).time_left;
     EXPECT_LE(left, limits_.run_deadline - std::chrono::minutes(10));
     EXPECT_GT(left, limits_.run_deadline - std::chrono::minutes(11));
+}
+
+TEST_F(Sweep, ARunHandedBackBeforeItWasBegunHasAllItsTimeYet) {
+    const auto t = running();
+    ask("HINCRBY", keys::run(0, t.run), "claimed", "-600000");
+    release(t);
+    EXPECT_GT(claim().at(0).time_left, limits_.run_deadline - std::chrono::minutes(1));
 }
 
 // Every status meets every call: what the table allows happens, and nothing else does.

@@ -123,9 +123,9 @@ TEST_F(Work, FinishingEndsARunEverywhereAtOnce) {
 TEST_F(Work, FinishingAgainAfterALostReplyChangesNothing) {
     const auto t = running();
     finish(t);
-    const auto before = ask("DUMP", keys::run(0, t.run));
+    const auto before = run(t.run);
     EXPECT_EQ(finish(t), write_outcome::done);
-    EXPECT_EQ(ask("DUMP", keys::run(0, t.run)).text(), before.text());
+    EXPECT_EQ(run(t.run), before);
     EXPECT_EQ(stat("ready"), 1);
     EXPECT_EQ(finish(t, run_status::failed), write_outcome::stale); // another ending is another matter
 }
@@ -149,12 +149,12 @@ TEST_F(Work, AZombieWritesNothing) {
     const auto owner = claim().at(0).ticket;
     ASSERT_EQ(owner.run, zombie.run);
     EXPECT_GT(owner.epoch, zombie.epoch);
-    const auto before = ask("DUMP", keys::run(0, zombie.run));
+    const auto before = run(zombie.run);
     EXPECT_EQ(step(zombie, 0, true, "{\"stale\":1}"), write_outcome::stale);
     EXPECT_EQ(finish(zombie), write_outcome::stale);
     EXPECT_EQ(release(zombie), write_outcome::stale);
     EXPECT_EQ(block(zombie, "tool"), write_outcome::stale);
-    EXPECT_EQ(ask("DUMP", keys::run(0, zombie.run)).text(), before.text());
+    EXPECT_EQ(run(zombie.run), before);
     EXPECT_EQ(stat("fenced"), 4);
     EXPECT_EQ(ask("XLEN", key("fenced")).number(), 4);
     EXPECT_EQ(finish(owner), write_outcome::done);

@@ -46,7 +46,7 @@ class FrozenWorker(FreshStackTest):
         return time.monotonic() - self.frozen_at
 
     def dumps(self, runs):
-        return {run: self.stack.redis.call("DUMP", f"{P0}run:{run}", text=False) for run in runs}
+        return {run: self.stack.run_hash(run) for run in runs}
 
     def refused(self):
         return [pairs(entry) for _, entry in self.stack.redis.call("XRANGE", P0 + "fenced", "-", "+")]

@@ -14,10 +14,18 @@ namespace {
 constexpr std::string_view runs_script = R"lua(
 local p, org, keys = KEYS[1], ARGV[1], tonumber(ARGV[2])
 
+-- In an order of its own: that of Redis changes while a hash grows, and with it what DUMP says.
+local function whole_of(key)
+  local flat, lines = redis.call('HGETALL', key), {}
+  for i = 1, #flat, 2 do lines[#lines + 1] = flat[i] .. '=' .. flat[i + 1] end
+  table.sort(lines)
+  return #lines > 0 and table.concat(lines, '\n')
+end
+
 -- A run that is as it was at the last look is not read again.
 local function run_of(id, seen)
   local key = p .. 'run:' .. id
-  local whole = redis.call('DUMP', key)
+  local whole = whole_of(key)
   if not whole then return {} end
   if whole == seen then return { '=' } end
   local v = redis.call('HMGET', key, 'status', 'epoch', 'seq', 'lost', 'ended', 'expires', 'token', 'where', 'stream',

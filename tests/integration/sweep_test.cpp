@@ -196,6 +196,41 @@ TEST_F(Sweep, ADeadRunIsListedWithItsReason) {
     EXPECT_NE(all.find("code step_failed step lint message exit 3: why"), std::string::npos) << all;
 }
 
+TEST_F(Sweep, AnOutageOfRedisCostsAStepNoAttemptAndARunAtMostTenExcuses) {
+    const auto t = running();
+    step(t, 0, false, R"({"name":"a","status":"running","attempt":1})");
+    const auto excuse = [&] {
+        const auto now = wall_clock();
+        ask("HSET", key("swept"), "last", std::to_string(now - 30'000));
+        ask("ZADD", key("leases"), std::to_string(now - 10'000), t.run);
+        sweep();
+    };
+    excuse();
+    EXPECT_EQ(run(t.run).at("s.0"), R"({"name":"a","status":"interrupted","attempt":1})");
+    EXPECT_EQ(run(t.run).count("claimed"), 0u);
+    for (int n = 2; n <= 10; ++n) {
+        claim();
+        excuse();
+    }
+    EXPECT_EQ(run(t.run).count("lost"), 0u);
+    claim();
+    excuse(); // perhaps it is the run that brings the host down
+    EXPECT_EQ(run(t.run).at("lost"), "1");
+    expect_consistent();
+}
+
+TEST_F(Sweep, ARecordThatSomebodyBrokeKeepsNoOtherFromItsTime) {
+    const auto broken = running(), sound = running();
+    finish(broken);
+    finish(sound);
+    ask("HSET", keys::run(0, broken.run), "ended", "abc");
+    make_due("ended", broken.run);
+    make_due("ended", sound.run);
+    sweep();
+    EXPECT_EQ(run(sound.run).at("status"), "expired");
+    EXPECT_EQ(run(broken.run).at("status"), "ready");
+}
+
 TEST_F(Sweep, TheRunDeadlineCountsFromTheFirstClaim) {
     const auto t = running();
     step(t, 0, false, R"({"name":"a","status":"running"})");

@@ -122,6 +122,17 @@ class Rejected(BadInputTest):
         with self.nothing_accepted():
             check_error(self.client.call("POST", "/api/reports/start", body), status, code)
 
+    def test_a_document_of_three_megabytes_is_one_string_of_a_start(self):
+        lines = "".join(f"  /p{n}:\n    get:\n      summary: \"quoted \\\\ and \\u00e9 \u2014 {n}\"\n      responses: {{'200': "
+                        "{description: ok}}\n" for n in range(30_000))
+        text = HEAD + "paths:\n" + lines
+        self.assertGreater(len(text), 3_000_000)
+        run = self.end_of(self.client.start(text))
+        self.ends_with(run, None)
+        self.assertEqual(run["inputSummary"]["document"]["operations"], 30_000)
+        answer = self.client.get(f"/api/artifacts/download?runId={run['id']}&key=input.openapi")
+        self.assertEqual(answer.body, text.encode())
+
     def test_odd_documents_end_as_they_should_and_leave_the_worker_as_it_was(self):
         before = memory(self.stack.workers[0])
         accepted = {name: self.client.start(text, projectName=name) for name, (text, _) in ODD.items()}

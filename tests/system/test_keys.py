@@ -4,9 +4,11 @@ import re
 import unittest
 import zlib
 
+from client import Api
 from contract import check_error
 from pipelines import BUILT_IN_ONLY
 from stack import StackTest, wait_for
+from watching import another_api
 
 SECONDS_TO_FORGET = 4  # a process remembers a key for 2 s
 
@@ -47,6 +49,13 @@ class Keys(StackTest):
         self.assertTrue(self.works(new))
         with self.assertRaisesRegex(AssertionError, "there is no key"):
             self.stack.admin("keys", "rotate", self.id)
+
+    def test_a_key_is_revoked_on_every_api_process_and_thread(self):
+        other = another_api(self, "api-other", "--threads", 4)
+        apis = [Api(port, self.key) for port in (self.stack.port, other.port) for _ in range(8)]
+        self.assertEqual({api.get("/api/runs").status for api in apis}, {200})
+        self.stack.admin("keys", "revoke", self.id)
+        wait_for("all refuse it", lambda: {api.get("/api/runs").status for api in apis} == {401}, SECONDS_TO_FORGET)
 
     def test_a_revoked_key_is_refused_within_seconds_and_cannot_be_rotated(self):
         self.assertTrue(self.works(self.key))

@@ -115,6 +115,15 @@ class Events(GatedTest):
                 self.assertNotIn("transfer-encoding", old.headers)
                 self.assertNotEqual(old.headers.get("connection", "close").lower(), "keep-alive")
 
+    def test_a_watcher_whose_key_is_revoked_is_told_no_more(self):
+        run, other = self.started(), self.stack.client()
+        watcher = Watcher(self.stack.port, other.key, run)
+        self.addCleanup(watcher.close)
+        watcher.until_seen(AT_ONE)
+        self.stack.admin("keys", "revoke", other.key.split("_")[1])
+        watcher.until_ended(12)
+        self.assertEqual(self.stack.run_hash(run)["status"], "running")
+
     def test_a_watcher_that_leaves_is_noticed_while_the_run_goes_on(self):
         run = self.started()
         self.client.close()
@@ -172,6 +181,17 @@ class Holding(GatedTest):
             self.assertTrue(answer.startswith("HTTP/1.1 200 "), answer)
             self.assertIn("\r\nPreference-Applied: wait=10\r\n", answer)
             self.assertNotIn(f"\r\nETag: {tag}\r\n", answer)
+
+    def test_a_connection_that_was_held_once_can_be_held_again_and_then_watch(self):
+        run = self.started()
+        for _ in range(3):  # each on the connection of the one before
+            began = time.monotonic()
+            self.assertEqual(self.held(run, 1).status, 200)
+            self.assertGreater(time.monotonic() - began, 0.9, "answered at once")
+        self.assertEqual(self.client.get("/livez").status, 200)
+        self.gates.open(run)
+        self.stack.wait_status(run, "complete")
+        self.assertEqual(self.client.get(f"/api/runs/{run}/events").body.count(b"\nid: ") + 1, EVENTS + 1)
 
     def test_304_when_nothing_has_changed_in_that_time(self):
         run = self.started()

@@ -30,6 +30,7 @@ struct services {
     const std::atomic<bool>& draining;
     body_budget& bodies; // of requests in hand
     watch_list& watches;
+    const std::size_t most_document_bytes;
     const throughput& pace;  // of the queues
     rate_limits& rates;      // by key
     rate_limits& wrong_keys; // by address

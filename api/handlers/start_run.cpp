@@ -18,8 +18,6 @@ namespace reprise::api {
 namespace asio = boost::asio;
 namespace {
 
-constexpr std::size_t most_input_bytes = 16u << 20;
-
 struct input {
     std::string_view name, field, file_field, default_file;
 };
@@ -33,7 +31,7 @@ failure invalid(std::string message) {
 
 // Checks what can be checked without reading the document: that is the pipeline's work, and a run tells it
 // better. Takes the body's texts: a document of megabytes is in memory once.
-result<json::text_fields> read_order(request& req) {
+result<json::text_fields> read_order(request& req, std::size_t most_bytes) {
     auto f = std::move(req.body);
     if (f["openapiText"].empty())
         return invalid("openapiText is missing or empty");
@@ -44,8 +42,9 @@ result<json::text_fields> read_order(request& req) {
     if (needs_config(f["mode"]) && f["configText"].empty())
         return failure{errc::config_required, "mode " + f["mode"] + " needs configText"};
     for (const auto& i : inputs) {
-        if (f[std::string(i.field)].size() > most_input_bytes)
-            return failure{errc::body_too_large, std::string(i.field) + " is over 16 MiB"};
+        if (f[std::string(i.field)].size() > most_bytes)
+            return failure{errc::body_too_large,
+                           std::string(i.field) + " is over " + std::to_string(most_bytes) + " bytes"};
         const auto& file = f[std::string(i.file_field)];
         if (file.size() > 200 || file.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
             return invalid(std::string(i.file_field) + " must be a plain file name of at most 200 bytes");
@@ -121,7 +120,7 @@ asio::awaitable<void> retain(const caller& who, digested& d, services& s) {
 
 asio::awaitable<response> start_run(request& req, services& s) {
     const auto accept = req.header(http::field::accept);
-    auto order = read_order(req);
+    auto order = read_order(req, s.most_document_bytes);
     if (!order)
         co_return error_response(order.error(), accept); // 400, 413, 404
 

@@ -17,7 +17,7 @@ BAD = {  # flag: (values, the setting's name)
     "--max-per-address": (("0",), "REPRISE_MAX_PER_ADDRESS"), "--partitions": (("0", "1025"), "REPRISE_PARTITIONS"),
     "--lease": (("0", "-1", "99999999"), "REPRISE_LEASE"), "--sweep": (("0", "-5"), "REPRISE_SWEEP"),
     "--redis-timeout": (("0", "-1"), "REPRISE_REDIS_TIMEOUT"), "--durability": (("maybe", ""), "REPRISE_DURABILITY"),
-    "--queue-ttl": (("0", "-1"), "REPRISE_QUEUE_TTL"), "--retention": (("0",), "REPRISE_RETENTION"),
+    "--document-limit": (("0", "16777217"), "REPRISE_DOCUMENT_LIMIT"), "--queue-ttl": (("0", "-1"), "REPRISE_QUEUE_TTL"), "--retention": (("0",), "REPRISE_RETENTION"),
     "--redis-password-file": (("/nonexistent", "/"), "REPRISE_REDIS_PASSWORD_FILE")}
 NOT_EVEN_A_VALUE = {"--threads": "many", "--rate": "-5", "--lease": "1e3", "--max-connections": "-1",
                     "--drain": "soon",

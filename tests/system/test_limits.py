@@ -117,6 +117,15 @@ class Bodies(StackTest):
         self.assertEqual(Api(self.stack.port, greedy).start(DOCUMENT).status, 202, "what is small needs no room")
 
 
+class SmallDocuments(StackTest):
+    options = {"workers": 0}
+
+    def test_an_operator_may_allow_smaller_documents_only(self):
+        small = Api(another_api(self, "api-small", "--document-limit", 100).port, self.stack.key())
+        check_error(small.start("x" * 101), 413, "body_too_large")
+        check_accepted(small.start("x" * 100), of_retry=False)
+
+
 class FullQueue(StackTest):
     options = {"workers": 0}
 

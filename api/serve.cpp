@@ -4,6 +4,7 @@
 
 #include "api/http/address_book.hpp"
 #include "api/http/session.hpp"
+#include "api/open_files.hpp"
 #include "api/upkeep.hpp"
 #include "api/watch/feed.hpp"
 #include "common/crypto/digest.hpp"
@@ -21,8 +22,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <boost/asio/write.hpp>
-
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -42,18 +41,6 @@ constexpr double wrong_keys_per_second = 10;
 constexpr std::int64_t wrong_keys_at_once = 100;
 constexpr auto token = asio::use_awaitable;
 constexpr auto first_request = std::chrono::milliseconds(1000); // of a connection that was new when the drain began
-
-// As many open files as the system lets us have, and how many of them can be connections.
-unsigned room_for_connections() {
-    constexpr rlim_t for_the_rest = 256; // Redis, blobs, libraries
-    rlimit files{};
-    if (::getrlimit(RLIMIT_NOFILE, &files) != 0)
-        return 512;
-    files.rlim_cur = files.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &files);
-    ::getrlimit(RLIMIT_NOFILE, &files);
-    return static_cast<unsigned>(std::clamp<rlim_t>(files.rlim_cur, for_the_rest + 64, 1 << 24) - for_the_rest);
-}
 
 // Shared by all threads; outlives them.
 struct shared_state {

@@ -61,9 +61,10 @@ class Api:
     def get(self, path, query=None, headers=None, timeout=30):
         return self._ask("GET", path, query, None, headers or {}, timeout)
 
-    def post(self, path, body):
+    def post(self, path, body, key=None):
+        """`key`: what a repetition of this very call, perhaps by another process, is known by."""
         # One key for all tries: however often the request gets there, it counts once.
-        headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key or str(uuid.uuid4())}
         return self._ask("POST", path, None, json.dumps(body).encode(), headers, 60)
 
     def open(self, path, query):

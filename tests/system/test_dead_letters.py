@@ -77,6 +77,7 @@ class DeadLetters(StackTest):
         one = self.reprise("dead", "redrive", self.runs[2]).split()
         self.assertEqual(one[0], self.runs[2])
         self.assertEqual(self.stack.wait_status(one[1], "complete")["reason"], "redrive")
+        self.assertEqual(self.reprise("dead", "redrive", self.runs[2]).split(), one, "asked twice, it is one redrive")
         self.assertEqual(self.listed(), [run for run in self.runs if run != self.runs[2]])
         rest = [json.loads(line) for line in self.reprise("--json", "dead", "redrive", "--all", "--reason", "mended").splitlines()]
         self.assertEqual({pair["dead"] for pair in rest}, set(self.listed() + [r for r in self.runs if r != self.runs[2]]))

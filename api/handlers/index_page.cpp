@@ -1,5 +1,6 @@
 #include "api/handlers/index_page.hpp"
 
+#include "api/handlers/handlers.hpp"
 #include "api/http/field_values.hpp"
 #include "common/crypto/digest.hpp"
 
@@ -42,6 +43,44 @@ std::optional<indexed> read_cursor(std::string_view cursor, std::string_view lis
     if (cursor_after(last, list) != cursor)
         return std::nullopt;
     return last;
+}
+
+result<std::optional<indexed>> asked_cursor(const request& req, std::string_view list) {
+    const auto cursor = query_text(req, "cursor");
+    if (cursor.empty())
+        return std::optional<indexed>();
+    auto last = read_cursor(cursor, list);
+    if (!last)
+        return failure{errc::invalid_parameter, "the cursor is not one that this list gave out"};
+    return last;
+}
+
+// The values stand in the query as they were decoded; those that reach this place have passed checks that leave no need to
+// encode them again: ids, statuses, numbers.
+void link_next(response& r, const request& req, std::string_view cursor,
+               std::initializer_list<std::string_view> parameters) {
+    auto link = fmt::format("<{}?cursor={}", req.path, cursor);
+    for (const auto name : parameters)
+        if (const auto given = query_text(req, name); !given.empty())
+            link += fmt::format("&{}={}", name, given);
+    r.with("Link", link + ">; rel=\"next\"");
+}
+
+asio::awaitable<result<index_page>> read_page(const request& req, services& s, std::string index,
+                                              std::size_t ordinary_limit) {
+    const auto limit = page_limit(req, ordinary_limit);
+    if (!limit)
+        co_return limit.error();
+    const auto from = asked_cursor(req, index);
+    if (!from)
+        co_return from.error();
+    index_page p;
+    p.found = co_await read_index(s.redis, index, *from, *limit + 1); // one more: is there a next page?
+    if (p.found.size() > *limit) {
+        p.found.pop_back();
+        p.next = cursor_after(p.found.back(), index);
+    }
+    co_return p;
 }
 
 asio::awaitable<std::vector<indexed>> read_index(redis::connection& redis, std::string index,

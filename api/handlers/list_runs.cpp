@@ -104,8 +104,8 @@ struct page {
     std::optional<indexed> last; // where the next page begins after; nothing: this is the last one
 };
 
-asio::awaitable<page> read_page(const plan& p, const filters& f, std::optional<indexed> from, const request& req,
-                                services& s) {
+asio::awaitable<page> filtered_page(const plan& p, const filters& f, std::optional<indexed> from, const request& req,
+                                    services& s) {
     page out;
     const bool plain = p.also_in.empty() && f.source.empty();
     for (std::size_t looked_at = 0; looked_at < most_looked_at;) {
@@ -158,15 +158,11 @@ asio::awaitable<response> list_runs(request& req, services& s) {
         co_return error_response(f.error(), accept);
     const auto list =
         keys::runs(req.who.partition, req.who.org) + " " + f->project + " " + f->status + " " + f->source;
-    std::optional<indexed> from;
-    if (const auto cursor = query_text(req, "cursor"); !cursor.empty()) {
-        from = read_cursor(cursor, list);
-        if (!from)
-            co_return error_response({errc::invalid_parameter, "the cursor is not one that this list gave out"},
-                                     accept);
-    }
+    const auto from = asked_cursor(req, list);
+    if (!from)
+        co_return error_response(from.error(), accept);
     const auto p = co_await plan_of(req, *f, s);
-    const auto found = co_await read_page(p, *f, from, req, s);
+    const auto found = co_await filtered_page(p, *f, *from, req, s);
 
     json::writer w;
     w.begin_object().key("runs").begin_array();
@@ -177,13 +173,8 @@ asio::awaitable<response> list_runs(request& req, services& s) {
         next = cursor_after(*found.last, list);
     w.optional("nextCursor", next).end_object();
     auto r = json_response(200, w.take());
-    if (!next.empty()) {
-        std::string link = "</api/runs?cursor=" + next + "&limit=" + std::to_string(f->limit);
-        for (const auto* name : {"projectId", "status", "sourceRunId"})
-            if (const auto given = query_text(req, name); !given.empty())
-                link.append("&").append(name).append("=").append(given);
-        r.with("Link", link + ">; rel=\"next\"");
-    }
+    if (!next.empty())
+        link_next(r, req, next, {"limit", "projectId", "status", "sourceRunId"});
     co_return r;
 }
 

@@ -13,36 +13,21 @@ constexpr std::size_t default_page = 100;
 }
 
 asio::awaitable<response> list_projects(request& req, services& s) {
-    const auto accept = req.header(http::field::accept);
-    const auto limit = page_limit(req, default_page);
-    if (!limit)
-        co_return error_response(limit.error(), accept);
-    const auto index = keys::projects(req.who.partition, req.who.org);
-    std::optional<indexed> from;
-    if (const auto cursor = query_text(req, "cursor"); !cursor.empty()) {
-        from = read_cursor(cursor, index);
-        if (!from)
-            co_return error_response({errc::invalid_parameter, "the cursor is not one that this list gave out"},
-                                     accept);
-    }
-    auto found = co_await read_index(s.redis, index, from, *limit + 1); // one more: is there a next page?
-    std::string next;
-    if (found.size() > *limit) {
-        found.pop_back();
-        next = cursor_after(found.back(), index);
-    }
+    const auto page = co_await read_page(req, s, keys::projects(req.who.partition, req.who.org), default_page);
+    if (!page)
+        co_return error_response(page.error(), req.header(http::field::accept));
     std::vector<redis::command> reads;
-    for (const auto& project : found)
+    for (const auto& project : page->found)
         reads.push_back(redis::command::of("HGETALL", keys::project(req.who.partition, project.id)));
     const auto projects = co_await s.redis.call_all(std::move(reads));
     json::writer w;
     w.begin_object().key("projects").begin_array();
     for (const auto& project : projects)
         w.raw(render_project(record(project.view())));
-    w.end_array().optional("nextCursor", next).end_object();
+    w.end_array().optional("nextCursor", page->next).end_object();
     auto r = json_response(200, w.take());
-    if (!next.empty())
-        r.with("Link", "</api/projects?cursor=" + next + "&limit=" + std::to_string(*limit) + ">; rel=\"next\"");
+    if (!page->next.empty())
+        link_next(r, req, page->next, {"limit"});
     co_return r;
 }
 

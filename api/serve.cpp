@@ -4,6 +4,7 @@
 
 #include "api/http/address_book.hpp"
 #include "api/http/session.hpp"
+#include "api/http/turn_away.hpp"
 #include "api/open_files.hpp"
 #include "api/upkeep.hpp"
 #include "api/watch/feed.hpp"
@@ -81,20 +82,6 @@ void log_end(std::exception_ptr failed, const char* what) {
     } catch (const std::exception& e) {
         log::error(what, {{"why", e.what()}});
     }
-}
-
-// A word to the client whom there is no room for; bounded by the size of the answer, which the socket's buffer
-// takes.
-asio::awaitable<void> turn_away(tcp::socket socket) {
-    static constexpr std::string_view answer =
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\nConnection: "
-        "close\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
-        "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
-        "Content-Length: 72\r\n\r\n"
-        R"({"error":"overloaded","message":"too many connections; try again later"})";
-    error_code ignored;
-    co_await asio::async_write(socket, asio::buffer(answer), asio::redirect_error(token, ignored));
-    socket.shutdown(tcp::socket::shutdown_send, ignored);
 }
 
 class serving_thread {
@@ -300,6 +287,14 @@ int serve(const api_settings& settings) {
         log::warn("few_open_files", {{"wanted", std::to_string(settings.most_connections)},
                                      {"connections", std::to_string(shared.most_connections)}});
     std::vector<std::unique_ptr<serving_thread>> threads;
+    // What runs in the pools comes back to the threads' contexts, which must still be there, whichever way we leave.
+    struct pools_end_first {
+        shared_state& shared;
+        ~pools_end_first() {
+            shared.documents.join();
+            shared.disk.join();
+        }
+    } const at_the_end{shared};
     signals.async_wait([&](error_code, int) {
         log::info("draining");
         shared.draining = true;
@@ -339,9 +334,6 @@ int serve(const api_settings& settings) {
     signals_io.stop();
     signal_thread.join();
     shared.events.stop(); // it posts to the threads' contexts
-    shared.documents.join();
-    shared.disk.join(); // what runs there comes back to the threads' contexts, which must still be there
-    threads.clear();
     log::info("stopped");
     return 0;
 }

@@ -52,7 +52,7 @@ class worker {
           redis_(io_.get_executor(), s.common.redis_options("reprise-" + id_)),
           functions_(redis_, s.common.partitions),
           queue_(functions_, s.common.limits()),
-          blobs_(s.common.blob_root(), pool_),
+          blobs_(s.common.blob_root(), disk_),
           deps_{queue_, blobs_, plans_, pool_, scratch_.path(), s.step_path},
           signals_(io_, SIGTERM, SIGINT, SIGTSTP),
           drain_timer_(io_) {
@@ -65,6 +65,7 @@ class worker {
         watch_signals();
         io_.run();
         pool_.join();
+        disk_.join();
         log::info("stopped", {{"worker", id_}});
         return status_;
     }
@@ -304,7 +305,8 @@ class worker {
     const std::string id_;
     const pipelines plans_;
     const scratch scratch_;
-    asio::thread_pool pool_{2}; // disk, digests, documents
+    asio::thread_pool pool_{2}; // digests, documents, archives
+    asio::thread_pool disk_{2}; // the blob store: what computes must not keep it waiting
     lease_book held_;           // before io_: what is left in io_ refers to it
     asio::io_context io_{1};
     redis::connection redis_;

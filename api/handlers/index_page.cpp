@@ -86,10 +86,12 @@ asio::awaitable<result<index_page>> read_page(const request& req, services& s, s
 asio::awaitable<std::vector<indexed>> read_index(redis::connection& redis, std::string index,
                                                  std::optional<indexed> last, std::size_t most) {
     std::vector<indexed> out;
-    const auto from = last ? std::to_string(last->at) : "+inf";
-    // Of those with the time of the last one, the first may have been seen: they are passed over.
+    // Of those with the time of the last one, the first may have been seen: they are passed over. Each piece begins at a time
+    // and not at a rank, so that nothing is missed or met twice when the index changes in between; only within one
+    // millisecond there is no other way.
     for (std::size_t offset = 0; out.size() < most;) {
-        const auto count = std::max(piece, most - out.size());
+        const auto count = std::max(piece, most - out.size() + 1);
+        const auto from = last ? std::to_string(last->at) : "+inf";
         const auto r =
             co_await redis.call(redis::command::of("ZRANGE", index, from, "-inf", "BYSCORE", "REV", "LIMIT",
                                                    std::to_string(offset), std::to_string(count), "WITHSCORES"));
@@ -100,7 +102,10 @@ asio::awaitable<std::vector<indexed>> read_index(redis::connection& redis, std::
         }
         if (r.size() < 2 * count)
             break;
-        offset += count;
+        const bool same_time = out.empty() || (last && last->at == out.back().at);
+        offset = same_time ? offset + count : 0;
+        if (!out.empty())
+            last = out.back();
     }
     co_return out;
 }

@@ -166,8 +166,6 @@ asio::awaitable<response> watch_run(request& req, services& s) {
 }
 
 asio::awaitable<void> wait_for_change(request& req, services& s, std::int64_t seq, std::int64_t seconds) {
-    if (!s.watches.has_room())
-        co_return; // answered at once, which is what a preference may come to
     watcher w(s.watches, req.parameters.at(0));
     const peer::attention attention(*req.from, [&w] { w.wake(); });
     const auto until = steady_clock::now() + std::chrono::seconds(seconds);

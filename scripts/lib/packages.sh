@@ -131,7 +131,8 @@ find_root() {
     elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [[ -t 0 ]]; }; then
         root_by=sudo
     else
-        die "installing packages needs root or sudo. As root: apt-get update && apt-get install ${1//libboost/libboost1.81-dev (or libboost-dev, if that is 1.81 or newer)}"
+        local names=${1//libboost/libboost1.81-dev (or libboost-dev, if that is 1.81 or newer)}
+        die "installing packages needs root or sudo. As root: apt-get update && apt-get install ${names//libclang-rt/libclang-rt-N-dev (N as in clang-N)}"
     fi
 }
 

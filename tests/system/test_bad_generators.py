@@ -182,7 +182,7 @@ class BadGenerators(StackTest):
         run, _ = self.outcome("looks at its surroundings", "complete")
         log = self.log(run)
         names = {line.split("=")[0] for line in log.splitlines() if "=" in line}
-        self.assertLessEqual(names, {"PATH", "HOME", "TMPDIR", "LANG", "NO_COLOR", "REDOCLY_TELEMETRY",
+        self.assertLessEqual(names, {"PATH", "HOME", "TMPDIR", "LANG", "NO_COLOR", "REDOCLY_TELEMETRY", "TRACEPARENT",
                                      "PWD", "SHLVL", "OLDPWD", "_"})
         self.assertIn(f"{self.stack.dir}/scratch/", log)
         self.assertNotIn("socket:", log)

@@ -7,7 +7,7 @@ from client import Api
 from contract import check_accepted, check_error, check_run
 from pipelines import BUILT_IN_ONLY
 from retrying import RetryTest
-from stack import P0
+from stack import P0, wait_for
 
 
 class Replays(RetryTest):
@@ -63,6 +63,8 @@ class WithoutWorkers(RetryTest):
 
     def test_a_run_may_be_retried_while_it_is_queued_and_after_it_was_canceled(self):
         source = self.start()
+        wait_for("the API sees that no worker is there any more",  # it counts them once a second
+                 lambda: self.client.get(f"/api/runs/{source}").json["verdict"] == "needs_worker", 5)
         body = check_accepted(self.client.retry(source), of_retry=True)
         self.assertEqual((body["run"]["verdict"], body["sourceRun"]["status"]), ("needs_worker", "queued"))
         self.assertEqual((body["capabilities"]["workers"]["live"], body["capabilities"]["canStart"]), (0, False))

@@ -53,7 +53,7 @@ local function move(p, r, now, status, actor, cause, ...)
   if r.status ~= status then
     local lists = p .. 'runs:' .. r.org .. ':'
     if r.status then redis.call('ZREM', lists .. r.status, r.id) end
-    redis.call('ZADD', lists .. status, r.created, r.id)
+    redis.call('ZADD', lists .. status, tonumber(r.created) or now, r.id)
   end
   r.status = status
   r.history = latest(r.history, HISTORY_KEPT) .. r.seq .. ' ' .. now .. ' ' .. status .. ' ' .. actor .. '\n'

@@ -80,7 +80,7 @@ end
 local function age(p, now, id, actor)
   local r = load(p, id)
   -- A record that somebody broke is nobody's to delete, and must not keep the others: doctor tells of it.
-  local broken = r and not (r.org and r.project and tonumber(r.ended) and tonumber(r.created))
+  local broken = r and not (r.org and r.project and r.seq and r.epoch and tonumber(r.ended) and tonumber(r.created))
   if not r or broken or not TERMINAL[r.status] then
     redis.call('ZREM', p .. 'ended', id)
     return

@@ -180,7 +180,7 @@ local function release(keys, a)
   record_steps(p, r, now, a[4], a, 7)
   leave_running(p, r)
   -- Handed back before anything was begun: the run's deadline does not count yet.
-  if redis.call('HEXISTS', p .. 'run:' .. r.id, 's.0') == 0 then redis.call('HDEL', p .. 'run:' .. r.id, 'claimed') end
+  if not redis.call('HGET', p .. 'run:' .. r.id, 's.0') then redis.call('HDEL', p .. 'run:' .. r.id, 'claimed') end
   if delay == 0 then
     requeue(p, r, now, 'again', a[4], a[6])
   else

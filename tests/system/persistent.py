@@ -12,7 +12,7 @@ from client import Api
 from process import wait_for
 
 FULL = os.environ.get("REPRISE_FULL") == "1"
-PUT_OFF = {"redis_unavailable", "storage_unavailable", "overloaded", "queue_full"}
+PUT_OFF = {"redis_unavailable", "storage_unavailable", "overloaded", "queue_full", "rate_limited"}
 
 
 def sized(ordinary, full):
@@ -76,7 +76,7 @@ class PersistentClient:
                 time.sleep(0.01)  # so as not to spin when every API refuses
             return None
         self.tally.tried(answer.status)
-        if answer.status == 503:
+        if answer.status in (429, 503):
             assert answer.json["error"] in PUT_OFF and int(answer.headers["Retry-After"]) >= 1, answer
             self.apis.rotate(1)
             time.sleep(0.1)  # sooner than Retry-After asks for: the tests want to press

@@ -31,7 +31,7 @@ DEFECTS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime erro
 class Stack:
     """users: {"api" | "worker" | "test": (ACL user, password)}, with the ACL file they are in."""
 
-    def __init__(self, pipelines=None, workers=1, concurrency=2, settings=(), acl=None, users=None):
+    def __init__(self, pipelines=None, workers=1, concurrency=2, settings=(), serve=(), acl=None, users=None):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="rp-", dir=None if len(tempfile.gettempdir()) < 40 else "/tmp"))
         self.users, self.processes, self.workers, self.killed, self.started = users or {}, [], [], set(), 0
         self.concurrency, self.settings = concurrency, [str(s) for s in settings]
@@ -43,7 +43,8 @@ class Stack:
                 self.pipelines = self.dir / "pipelines.json"
                 self.pipelines.write_text(json.dumps(pipelines))
             self.start_redis(acl)
-            self.api = self.launch("api", [BIN / "reprise-api", "serve", "--listen", "127.0.0.1:0", *self.common("api")])
+            self.api = self.launch("api", [BIN / "reprise-api", "serve", "--listen", "127.0.0.1:0", *map(str, serve),
+                                       *self.common("api")])
             self.port = int(self.api.wait_log("serving")["port"])
             for _ in range(workers):
                 self.start_worker()

@@ -207,7 +207,7 @@ class Consistency(StackTest):
 
 
 class StoredOnce(StackTest):
-    options = {"workers": 0, "acl": Consistency.options["acl"], "users": USERS}
+    options = {"workers": 0, "acl": Consistency.options["acl"], "users": USERS, "serve": ("--rate", 0)}
     RETRIES, THREADS = 2000, 4
 
     def test_two_thousand_retries_of_one_document_store_its_bytes_once(self):

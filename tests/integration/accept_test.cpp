@@ -45,6 +45,14 @@ TEST_F(Accept, AnIdempotencyKeyLeadsToTheFirstRun) {
     EXPECT_GT(ask("PTTL", key("idem:key")).number(), 86'000'000);
 }
 
+TEST_F(Accept, ARetryDoesNotCountOnBytesThatAreStillBeingWritten) {
+    const auto source = queued();
+    const auto blob = "acme/" + sha256_hex("document");
+    ask("ZADD", keys::retained(0), "1", blob);
+    ask("ZADD", keys::pinned(0), "9999999999999", blob); // another start puts the same bytes
+    EXPECT_EQ(accept(a_retry_of(source)).error().code, errc::inputs_not_retained);
+}
+
 TEST_F(Accept, ARetryLeavesItsSourceUntouchedAndCountsItsLine) {
     const auto source = queued();
     const auto before = run(source);

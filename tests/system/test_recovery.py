@@ -17,10 +17,10 @@ STEPS = pipelines(
 
 
 class RecoveryTest(FreshStackTest):
-    workers = 2
+    workers, settings = 2, SETTINGS
 
     def setUp(self):
-        self.options = {"pipelines": STEPS, "workers": 0, "concurrency": 1, "settings": SETTINGS}
+        self.options = {"pipelines": STEPS, "workers": 0, "concurrency": 1, "settings": self.settings}
         super().setUp()
         self.side = self.stack.dir / "side"
         text = self.stack.pipelines.read_text().replace("$0", str(self.side))
@@ -221,6 +221,18 @@ class Canceled(RecoveryTest):
         self.assertEqual(self.client.get(f"/api/artifacts/download?runId={run}&key=a.txt").status, 200)
 
 
+class CanceledBetweenBeats(RecoveryTest):
+    """With the beats that are shipped, of which there is one in 5 s: the light check of each second tells of it."""
+    workers, settings = 1, ()
+
+    def test_every_process_of_a_canceled_runs_step_is_gone_within_two_seconds(self):
+        run, _ = self.start_long()
+        wait_for("it has bred", lambda: len(self.stack.step_processes()) >= 3)
+        canceled = self.client.post(f"/api/runs/{run}/cancel")
+        self.assertEqual((canceled.status, canceled.json["run"]["status"]), (200, "canceled"))
+        wait_for("its processes are gone", lambda: not self.stack.step_processes(), 2.5)
+
+
 class Stopped(RecoveryTest):
     def test_a_worker_that_slept_past_its_lease_is_refused_and_the_run_ends_once(self):
         run, first = self.start_long()
@@ -250,10 +262,10 @@ class Stopped(RecoveryTest):
         first.signal(signal.SIGSTOP)
         self.go()
         record, _ = self.ends_well(run, LEASE + 5)
-        before = self.stack.redis.call("DUMP", f"{P0}run:{run}", text=False)
+        before = self.stack.run_hash(run)
         first.signal(signal.SIGCONT)
         wait_for("the first worker is idle", lambda: self.stack.redis.hash("reprise:worker:" + first.id).get("busy") == "0", 5)
-        self.assertEqual(self.stack.redis.call("DUMP", f"{P0}run:{run}", text=False), before)
+        self.assertEqual(self.stack.run_hash(run), before)
         self.ended_once(run)
         self.assertEqual(record["lost"], "1")
 

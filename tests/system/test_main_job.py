@@ -11,7 +11,7 @@ import tempfile
 import unittest
 
 from contract import check_accepted, check_run, time_of
-from stack import DOCUMENTS, P0, ROOT, TOOLCHAIN, StackTest
+from stack import DOCUMENTS, ROOT, TOOLCHAIN, StackTest
 
 STEPS = ["verify_inputs", "validate_spec", "generate_typescript", "generate_python", "docs_preview", "quality_gate"]
 ARTIFACTS = {"input.openapi", "document/openapi.json", "reports/lint.json", "sdk/typescript.tar.gz", "sdk/python.tar.gz",
@@ -44,7 +44,7 @@ class MainJob(StackTest):
             cls.sources[name] = check_accepted(
                 cls.client.start(file.read_text(), openapiFileName=file.name, notes="from " + name), of_retry=False)
         cls.first = {name: cls.ended(body["run"]["id"]) for name, body in cls.sources.items()}
-        cls.before = {name: cls.stack.redis.call("DUMP", f"{P0}run:{run['id']}", text=False) for name, run in cls.first.items()}
+        cls.before = {name: cls.stack.run_hash(run["id"]) for name, run in cls.first.items()}
         cls.retries = {name: check_accepted(cls.client.retry(run["id"], reason="once more"), of_retry=True)
                        for name, run in cls.first.items()}
         cls.second = {name: cls.ended(body["run"]["id"]) for name, body in cls.retries.items()}
@@ -156,7 +156,7 @@ class MainJob(StackTest):
 
     def test_a_retry_leaves_its_source_as_it_was(self):
         for name, first in self.first.items():
-            self.assertEqual(self.stack.redis.call("DUMP", f"{P0}run:{first['id']}", text=False), self.before[name])
+            self.assertEqual(self.stack.run_hash(first["id"]), self.before[name])
             self.assertEqual(self.client.get(f"/api/runs/{first['id']}").json, first)
 
     def test_a_retry_comes_to_the_same_end(self):

@@ -7,6 +7,13 @@ import subprocess
 import time
 
 
+def processor_seconds(pid):
+    """That the process has used so far, in the kernel too."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def wait_for(what, condition, seconds=20, every=0.02):
     """Until `condition()` answers something true, which is returned."""
     deadline = time.monotonic() + seconds

@@ -2,7 +2,6 @@
 import concurrent.futures
 import contextlib
 import http.client
-import os
 import select
 import threading
 import time
@@ -11,6 +10,7 @@ import unittest
 from client import Api
 from contract import check_accepted, check_error
 from pipelines import DOCUMENT
+from process import processor_seconds
 from raw_http import Connection, request
 from unharmed import JSON, BadInputTest
 
@@ -19,12 +19,6 @@ LATE = 4                          # seconds by which a busy host may be late
 CHUNKED = "Transfer-Encoding: chunked"
 DOCUMENT_BYTES = 6 << 20
 EXPECTED_408 = ("body", "length", "expect", "drip_body", "drip_chunks", "bare_line_feeds")
-
-
-def processor_seconds(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class HealthyCaller(threading.Thread):

@@ -1,19 +1,13 @@
 """More than one partition: organisations are spread over them, and workers serve all of them at once."""
-import os
 import unittest
 
 from client import Api
 from contract import check_accepted
 from pipelines import BUILT_IN_ONLY, DOCUMENT
+from process import processor_seconds
 from stack import StackTest, wait_for
 
 PARTITIONS, ORGS = 4, 12
-
-
-def processor_seconds(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Partitions(StackTest):

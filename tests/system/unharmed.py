@@ -29,6 +29,13 @@ def most_growth(process, growth=MOST_GROWTH):
     return growth * (SANITIZED if sanitized else 1)
 
 
+def end_with_failed_requests(stack):
+    """The end of a stack whose API was given nonsense by others, and has logged that as what it is: an error."""
+    wrong = [line for line in stack.close() if '"request_failed"' not in line]
+    if wrong:
+        raise AssertionError("\n".join(wrong))
+
+
 class BadInputTest(StackTest):
     """No worker by default: what is accepted stays queued, and costs nothing."""
     options = {"pipelines": BUILT_IN_ONLY, "workers": 0}

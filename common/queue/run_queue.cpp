@@ -5,6 +5,9 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <iterator>
+
 namespace reprise {
 namespace asio = boost::asio;
 
@@ -34,16 +37,12 @@ std::string ms(std::chrono::milliseconds d) {
     return std::to_string(d.count());
 }
 
-failure refusal(const redis::reply& r) {
+failure refusal(redis::reply_view r) {
     return {errc_of(r[1].text()), std::string(r[2].text())};
 }
 
 unsigned partition_of_run(const claim_ticket& t) {
     return partition_of(id_kind::run, t.run).value();
-}
-
-words holder(const claim_ticket& t) {
-    return list(t.run, std::to_string(t.epoch), t.token, t.worker);
 }
 
 void append(words& to, const std::vector<step_change>& changes) {
@@ -53,7 +52,7 @@ void append(words& to, const std::vector<step_change>& changes) {
     }
 }
 
-write_outcome outcome_of(const redis::reply& r) {
+write_outcome outcome_of(redis::reply_view r) {
     if (r[0].text() == "ok")
         return write_outcome::done;
     if (r[0].text() == "stale")
@@ -70,12 +69,18 @@ std::vector<lost_run> lost_of(const redis::reply& r) {
 
 } // namespace
 
+run_queue::run_queue(functions& f, queue_limits limits)
+    : f_(f),
+      limits_(limits),
+      accepts_(f, "accept", list(ms(limits.hold()), std::to_string(limits.most_queued), ms(idem_kept)), 3),
+      advances_(f, "advance", {}, 2) {}
+
 asio::awaitable<result<accepted_run>> run_queue::accept(unsigned partition, const new_run& n) {
-    auto args =
-        list(n.id, n.org, n.project, n.project_name, n.new_project, n.api_name, n.mode, keys::default_stream, n.doc,
-             n.inputs, fmt::format("{}", fmt::join(n.blobs, " ")), n.source, n.reason, n.actor, ms(limits_.hold()),
-             std::to_string(limits_.most_queued), n.idem, n.fingerprint, ms(idem_kept), n.trace, n.request);
-    const auto r = co_await f_.call("accept", partition, std::move(args));
+    auto args = list(n.id, n.org, n.project, n.project_name, n.new_project, n.api_name, n.mode, keys::default_stream,
+                     n.doc, n.inputs, fmt::format("{}", fmt::join(n.blobs, " ")), n.source, n.reason, n.actor, n.idem,
+                     n.fingerprint, n.trace, n.request);
+    const auto answer = co_await accepts_.call(partition, std::move(args));
+    const auto r = answer.own();
     if (r[0].text() == "refused")
         co_return refusal(r);
     accepted_run a;
@@ -85,9 +90,12 @@ asio::awaitable<result<accepted_run>> run_queue::accept(unsigned partition, cons
         a.run = r[1].text();
         co_return a;
     }
+    const auto& all = *answer.whole;
     a.run = n.id;
-    a.now = r[1].number();
-    a.kept_until = r[2].number();
+    a.now = all[1].number();
+    a.kept_until = all[2].number();
+    a.project = r[1].text();
+    a.runs_of_project = r[2].number();
     a.queued = r[3].number();
     a.oldest_queued = r[4].number();
     if (!r[5].text().empty())
@@ -96,7 +104,7 @@ asio::awaitable<result<accepted_run>> run_queue::accept(unsigned partition, cons
     a.month = r[7].number();
     a.root = r[8].text();
     a.nth = r[9].number();
-    a.project = record(r[10]);
+    a.source_seq = r[10].number();
     co_return a;
 }
 
@@ -106,7 +114,7 @@ asio::awaitable<std::optional<failure>> run_queue::would_refuse(unsigned partiti
                      std::to_string(limits_.most_queued));
     const auto r = co_await f_.read("forecast", partition, std::move(args));
     if (r[0].text() == "refused")
-        co_return refusal(r);
+        co_return refusal(r.view());
     co_return std::nullopt;
 }
 
@@ -116,7 +124,7 @@ asio::awaitable<result<void>> run_queue::cancel(unsigned partition, std::string 
                                     list(std::move(run), std::move(org), std::move(token), std::move(actor),
                                          std::move(reason), ms(limits_.retention)));
     if (r[0].text() == "refused")
-        co_return refusal(r);
+        co_return refusal(r.view());
     co_return result<void>();
 }
 
@@ -155,38 +163,41 @@ asio::awaitable<std::vector<lost_run>> run_queue::check(unsigned partition, cons
     co_return lost_of(co_await f_.read("held", partition, std::move(args)));
 }
 
+asio::awaitable<write_outcome> run_queue::advance(const claim_ticket& t, const char* what, words own,
+                                                  const std::vector<step_change>& changes) {
+    constexpr std::size_t of_holder = 4, of_change = 6;
+    words all;
+    all.reserve(2 + of_holder + own.size() + of_change * changes.size());
+    add(all, what, std::to_string(of_holder + own.size() + of_change * changes.size()));
+    add(all, t.run, std::to_string(t.epoch), t.token, t.worker);
+    std::move(own.begin(), own.end(), std::back_inserter(all));
+    append(all, changes);
+    const auto answer = co_await advances_.call(partition_of_run(t), std::move(all));
+    co_return outcome_of(answer.own());
+}
+
 asio::awaitable<write_outcome> run_queue::step(const claim_ticket& t, std::string plan, std::string current,
                                                const std::vector<step_change>& changes) {
-    auto args = holder(t);
-    add(args, std::move(plan), std::move(current), ms(limits_.hold()));
-    append(args, changes);
-    co_return outcome_of(co_await f_.call("step", partition_of_run(t), std::move(args)));
+    return advance(t, "step", list(std::move(plan), std::move(current), ms(limits_.hold())), changes);
 }
 
 asio::awaitable<write_outcome> run_queue::finish(const claim_ticket& t, run_status status, std::string verdict,
                                                  std::string quality, std::string error, std::string failed_step,
                                                  std::string message, const std::vector<step_change>& changes) {
-    auto args = holder(t);
-    add(args, std::string(name_of(status)), std::move(verdict), std::move(quality), std::move(error),
-        ms(limits_.retention), std::move(failed_step), std::move(message));
-    append(args, changes);
-    co_return outcome_of(co_await f_.call("finish", partition_of_run(t), std::move(args)));
+    return advance(t, "finish",
+                   list(std::string(name_of(status)), std::move(verdict), std::move(quality), std::move(error),
+                        ms(limits_.retention), std::move(failed_step), std::move(message)),
+                   changes);
 }
 
 asio::awaitable<write_outcome> run_queue::release(const claim_ticket& t, std::chrono::milliseconds delay,
                                                   std::string cause, const std::vector<step_change>& changes) {
-    auto args = holder(t);
-    add(args, ms(delay), std::move(cause));
-    append(args, changes);
-    co_return outcome_of(co_await f_.call("release", partition_of_run(t), std::move(args)));
+    return advance(t, "release", list(ms(delay), std::move(cause)), changes);
 }
 
 asio::awaitable<write_outcome> run_queue::block(const claim_ticket& t, std::string tool,
                                                 const std::vector<step_change>& changes) {
-    auto args = holder(t);
-    args.push_back(std::move(tool));
-    append(args, changes);
-    co_return outcome_of(co_await f_.call("block", partition_of_run(t), std::move(args)));
+    return advance(t, "block", list(std::move(tool)), changes);
 }
 
 asio::awaitable<void> run_queue::leave(unsigned partition, std::string worker) {

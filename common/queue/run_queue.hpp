@@ -3,6 +3,7 @@
 #pragma once
 #include "common/error.hpp"
 #include "common/queue/function_library.hpp"
+#include "common/queue/gathered_calls.hpp"
 #include "common/queue/records.hpp"
 
 #include <chrono>
@@ -41,10 +42,10 @@ struct accepted_run {
     bool by_key = false;
     std::string run; // the run accepted then; the rest is empty
     unix_ms now = 0, kept_until = 0, oldest_queued = 0;
-    std::int64_t queued = 0, used = 0, month = 0, nth = 0;
+    std::int64_t queued = 0, used = 0, month = 0, nth = 0, runs_of_project = 0;
     std::optional<std::int64_t> limit;
-    std::string root;
-    record project;
+    std::string root, project;
+    std::int64_t source_seq = 0; // of the source as it was then: whoever knows it with this seq knows all of it
 };
 
 // What holds a run: every write of a worker carries it, and is refused when it is stale.
@@ -84,7 +85,7 @@ enum class write_outcome { done, stale };
 
 class run_queue {
   public:
-    run_queue(functions& f, queue_limits limits) : f_(f), limits_(limits) {}
+    run_queue(functions& f, queue_limits limits);
 
     // --- callers ---
     boost::asio::awaitable<result<accepted_run>> accept(unsigned partition, const new_run& r);
@@ -128,8 +129,12 @@ class run_queue {
     functions& library() { return f_; }
 
   private:
+    boost::asio::awaitable<write_outcome> advance(const claim_ticket& t, const char* what, std::vector<std::string> words,
+                                                  const std::vector<step_change>& changes);
+
     functions& f_;
     queue_limits limits_;
+    gathered_calls accepts_, advances_;
 };
 
 } // namespace reprise

@@ -63,6 +63,10 @@ std::chrono::milliseconds connection::reply_timeout() const {
     return link_->reply_timeout();
 }
 
+asio::any_io_executor connection::executor() const {
+    return link_->executor();
+}
+
 std::uint64_t connection::reconnects() const {
     return link_->reconnects();
 }

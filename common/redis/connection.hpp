@@ -69,6 +69,7 @@ class connection {
     void close();
     std::uint64_t reconnects() const;
     std::chrono::milliseconds reply_timeout() const;
+    boost::asio::any_io_executor executor() const;
 
   private:
     class link;

@@ -24,6 +24,7 @@ class connection::link : public std::enable_shared_from_this<connection::link> {
     void close();
     void submit(const command& c, std::chrono::milliseconds within, handler h);
     std::chrono::milliseconds reply_timeout() const { return options_.reply_timeout; }
+    boost::asio::any_io_executor executor() { return socket_.get_executor(); }
     std::uint64_t reconnects() const { return reconnects_; }
 
   private:

@@ -68,11 +68,11 @@ class BehindABacklog(StackTest):
         accept = next(name for name in function_names(redis) if name.endswith("_accept"))
         for first in range(0, BACKLOG, BATCH):
             for n in range(first, first + BATCH):
-                redis.send("FCALL", accept, 1, P0, another_run(cls.source, n), "acme", like["project"], "", "", "",
-                           like["mode"], like["class"], like["doc"], like["inputs"], like["kept"], cls.source, "",
-                           "test", 90_000_000, 200_000, "", "", 1, "")
+                redis.send("FCALL", accept, 1, P0, 90_000_000, 200_000, 1, another_run(cls.source, n), "acme", like["project"],
+                           "", "", "", like["mode"], "default", like["doc"], like["inputs"], like["kept"], cls.source,
+                           "", "test", "", "", "", "")
             for answer in [redis.read() for _ in range(BATCH)]:
-                if isinstance(answer, RedisError) or answer[0] != "accepted":
+                if isinstance(answer, RedisError) or answer[3][0] != "accepted":
                     raise AssertionError(f"accept answered {answer}")
 
     def test_a_dead_workers_run_is_running_again_within_twenty_seconds(self):

@@ -1,8 +1,8 @@
 -- Accepting: the one way into the queue, for a start and for a retry.
 
--- Year*12+month of a time, by the proleptic Gregorian calendar in integers ("days from civil", inverted).
-local function month_of(ms)
-  local z = math.floor(ms / 86400000) + 719468
+-- Year*12+month of a day, by the proleptic Gregorian calendar in integers ("days from civil", inverted).
+local function month_of_day(day)
+  local z = day + 719468
   local era = math.floor(z / 146097)
   local doe = z - era * 146097
   local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
@@ -13,142 +13,286 @@ local function month_of(ms)
   return year * 12 + month - 1
 end
 
-local function queue_facts(p)
-  local oldest = redis.call('ZRANGE', p .. 'queued', 0, 0, 'WITHSCORES')
-  return redis.call('ZCARD', p .. 'queued'), tonumber(oldest[2] or 0)
+local known_day, known_month
+local function month_of(ms)
+  local day = math.floor(ms / 86400000)
+  if day ~= known_day then known_day, known_month = day, month_of_day(day) end
+  return known_month
 end
 
--- The project that the run belongs to: given by id, or found by name, or (unless `new_id` is empty) made.
-local function project_of(p, org, id, name, new_id)
-  if id == '' then
-    id = redis.call('HGET', p .. 'projectnames:' .. org, name)
-    if not id then return nil, new_id end
+-- Many runs are accepted in one call, each as if it came after the one before. All are decided before the first is written, so
+-- that nothing is left half done by a record that somebody broke. `l` is what the call has looked at so far, each thing once.
+-- Every retry goes through here, so tables, strings and commands are few: Lua is most of what a call costs.
+local function look(p, now)
+  return { p = p, now = now, orgs = {}, projects = {}, names = {}, sources = {}, inputs = {}, keys = {} }
+end
+
+local function queue_facts(l)
+  if not l.queued then
+    local oldest = redis.call('ZRANGE', l.p .. 'queued', '0', '0', 'WITHSCORES')
+    l.queued, l.oldest = redis.call('ZCARD', l.p .. 'queued'), tonumber(oldest[2] or l.now)
   end
-  local v = redis.call('HMGET', p .. 'project:' .. id, 'org', 'status')
-  if v[1] ~= org then return nil, nil end
-  return v[2], id
+  return l.queued
+end
+
+-- A project by its id; nil if it is no project of `org`.
+local function project_by_id(l, org, id)
+  local project = l.projects[id]
+  if not project then
+    local v = redis.call('HMGET', l.p .. 'project:' .. id, 'org', 'status', 'runs')
+    project = { id = id, org = v[1], status = v[2], runs = tonumber(v[3] or 0) or 0, made = v[1] and true }
+    l.projects[id] = project
+  end
+  return project.org == org and project or nil
+end
+
+-- The project that the run belongs to: given by id, or found by name, or (unless `new_id` is empty) to be made.
+local function project_of(l, org, id, name, new_id)
+  if id ~= '' then return project_by_id(l, org, id) end
+  local named = org .. ' ' .. name
+  id = l.names[named] or redis.call('HGET', l.p .. 'projectnames:' .. org, name)
+  if id then return project_by_id(l, org, id) end
+  if new_id == '' then return nil end
+  l.names[named], l.projects[new_id] = new_id, { id = new_id, org = org, status = 'active', runs = 0 }
+  return l.projects[new_id]
 end
 
 -- A project's mode has two values for new writes; a sample belongs to a flagship project.
 local function create_project(p, now, org, id, name, api_name, run_mode)
   local mode = run_mode == 'stainless_compatible' and run_mode or 'flagship'
   redis.call('HSET', p .. 'project:' .. id, 'id', id, 'org', org, 'name', name, 'apiName', api_name, 'mode', mode,
-    'status', 'active', 'created', now, 'updated', now, 'runs', 0)
+    'status', 'active', 'created', now, 'updated', now, 'runs', '0')
   redis.call('HSET', p .. 'projectnames:' .. org, name, id)
   redis.call('ZADD', p .. 'projects:' .. org, now, id)
+  return true
+end
+
+local function org_of(l, org)
+  local o = l.orgs[org]
+  if o then return o end
+  local v = redis.call('HMGET', l.p .. 'org:' .. org, 'plan', 'limit', 'month', 'used', 'schema')
+  o = { name = org, plan = v[1], limit = v[2] or '', month = month_of(l.now), schema = v[5] }
+  o.used = tonumber(v[3] or 0) == o.month and tonumber(v[4] or 0) or 0
+  l.orgs[org] = o
+  return o
 end
 
 -- What the organisation and its plan refuse, in the order of the contract: project, then plan, then quota.
--- Answers a refusal, or nil and the limit, the use so far and the month.
-local function refusal_of(p, now, org, status, project)
+local function refusal_of(l, org, project)
   if not project then return { 'refused', 'project_not_found', '' } end
-  if status == 'archived' then return { 'refused', 'project_archived', project } end
-  local o = redis.call('HMGET', p .. 'org:' .. org, 'plan', 'limit', 'month', 'used', 'schema')
-  local month = month_of(now)
-  local limit, used = o[2] or '', tonumber(o[3] or 0) == month and tonumber(o[4] or 0) or 0
-  if o[5] ~= SCHEMA then return { 'refused', 'schema_mismatch', o[5] or 'none' } end
-  if o[1] ~= 'active' then return { 'refused', 'plan_inactive', '' } end
-  if limit ~= '' and used >= tonumber(limit) then
-    return { 'refused', 'quota_exceeded', 'the monthly quota of ' .. limit .. ' runs is used up' }
+  if project.status == 'archived' then return { 'refused', 'project_archived', project.id } end
+  local o = org_of(l, org)
+  if o.schema ~= SCHEMA then return { 'refused', 'schema_mismatch', o.schema or 'none' } end
+  if o.plan ~= 'active' then return { 'refused', 'plan_inactive', '' } end
+  if o.limit ~= '' and o.used >= tonumber(o.limit) then
+    return { 'refused', 'quota_exceeded', 'the monthly quota of ' .. o.limit .. ' runs is used up' }
   end
-  return nil, limit, used, month
+end
+
+-- The inputs of a run as they are retained: names, digests and times in turn.
+local function inputs_of(l, org, shas)
+  local inputs = l.inputs[shas]
+  if inputs and inputs.org == org then return inputs end
+  inputs = { org = org }
+  for sha in string.gmatch(shas, '%S+') do
+    local blob, n = org .. '/' .. sha, #inputs
+    inputs[n + 1], inputs[n + 2] = blob, sha
+    inputs[n + 3] = tonumber(redis.call('ZSCORE', l.p .. 'retained', blob) or 0)
+  end
+  l.inputs[shas] = inputs
+  return inputs
 end
 
 -- What the inputs' retention or the queue's depth refuses; nil if nothing. A start has just put its inputs, and pinned them
 -- before; a retry counts on what others have put, so for it a pin is not enough.
-local function no_room_or_input(p, now, org, blobs, depth, own)
-  for sha in string.gmatch(blobs, '%S+') do
-    local till = tonumber(redis.call('ZSCORE', p .. 'retained', org .. '/' .. sha) or 0)
-    if own and till <= now then till = tonumber(redis.call('ZSCORE', p .. 'pinned', org .. '/' .. sha) or 0) end
-    if till <= now then return { 'refused', 'inputs_not_retained', sha } end
+local function no_room_or_input(l, org, shas, depth, own)
+  local inputs = inputs_of(l, org, shas)
+  for i = 1, #inputs, 3 do
+    local till = inputs[i + 2]
+    if own and till <= l.now then till = tonumber(redis.call('ZSCORE', l.p .. 'pinned', inputs[i]) or 0) end
+    if till <= l.now then return { 'refused', 'inputs_not_retained', inputs[i + 1] } end
   end
-  local queued, oldest = queue_facts(p)
+  local queued = queue_facts(l)
   if queued >= tonumber(depth) then return { 'refused', 'queue_full', queued .. ' runs are queued' } end
-  return nil, queued, oldest
 end
 
 -- forecast (read only): 1 org  2 project, or empty  3 blobs  4 depth. Answers {'ok'}, or what accept would refuse now.
 local function forecast(keys, a)
-  local p, now = keys[1], clock()
-  local status, id = nil, ''
-  if a[2] ~= '' then status, id = project_of(p, a[1], a[2], '', '') end
-  local refused = refusal_of(p, now, a[1], status, id)
-  if not refused then refused = no_room_or_input(p, now, a[1], a[3], a[4], false) end
-  return refused or { 'ok' }
+  local l = look(keys[1], clock())
+  local project = a[2] == '' and { id = '' } or project_of(l, a[1], a[2], '', '')
+  return refusal_of(l, a[1], project) or no_room_or_input(l, a[1], a[3], a[4], false) or { 'ok' }
 end
 
--- accept
---   1 run        id, made by the caller, so that the call can be repeated     2 org
---   3 project    id; or empty and                                             4 project_name, found or created
---   5 new_project  id for it, if it has to be created                         6 api_name
---   7 mode   8 class   9 doc (immutable facts, a JSON object)                 10 inputs (input summary, a JSON object)
---  11 blobs      SHA-256 of the inputs, separated by spaces                  12 source run, or empty for a start
---  13 reason of a retry                                                       14 actor
---  15 hold       ms that the inputs must stay (queue TTL + run deadline + 1 h)
---  16 depth      most runs that may be queued                                 17 idem hash or empty
---  18 fingerprint of the request                                              19 ms to keep the idem record
---  20 trace      a traceparent                                               21 request id
--- Answers {'accepted', now, kept_until, queued, oldest, limit, used, month, root, nth, {project}}
---      or {'replayed' | 'repeated', run} or refused: run_not_found project_not_found project_archived plan_inactive
---         quota_exceeded inputs_not_retained queue_full idempotency_key_reused schema_mismatch
-local function accept(keys, a)
-  local p, now = keys[1], clock()
-  local run, org, project, source = a[1], a[2], a[3], a[12]
-  local key = p .. 'run:' .. run
+-- What a retry takes from its source; nil if it is no run of `org`.
+local function source_of(l, org, id)
+  local s = l.sources[id]
+  if not s then
+    local v = redis.call('HMGET', l.p .. 'run:' .. id, 'org', 'seq', 'root', 'project', 'deadStep')
+    s = { org = v[1], seq = v[2], root = (v[3] and v[3] ~= '') and v[3] or id, project = v[4] or '', dead = v[5] }
+    l.sources[id] = s
+  end
+  return s.org == org and s or nil
+end
 
-  if a[17] ~= '' then
-    local seen = redis.call('GET', p .. 'idem:' .. a[17])
+local NO_SOURCE = { seq = '0', root = '', project = '' }
+
+-- What a call says of each run: the words follow each other from one run's first.
+local RUN, ORG, PROJECT, PROJECT_NAME, NEW_PROJECT, API_NAME, MODE, CLASS, DOC = 0, 1, 2, 3, 4, 5, 6, 7, 8
+local INPUTS, BLOBS, SOURCE, REASON, ACTOR, IDEM, FINGERPRINT, TRACE, REQUEST = 9, 10, 11, 12, 13, 14, 15, 16, 17
+local PER_RUN, MOST_RUNS = 18, 256
+
+-- Decides on the run whose words begin at `i`. Answers what refuses it or makes it needless; or nil, and what was found.
+local function decide(l, a, i, depth)
+  local org, source, idem = a[i + ORG], a[i + SOURCE], a[i + IDEM]
+  if idem ~= '' then
+    local seen = l.keys[idem] or redis.call('GET', l.p .. 'idem:' .. idem)
     if seen then
       local fingerprint, first = string.match(seen, '^(%S+) (%S+)$')
-      if fingerprint ~= a[18] then return { 'refused', 'idempotency_key_reused', '' } end
+      if fingerprint ~= a[i + FINGERPRINT] then return { 'refused', 'idempotency_key_reused', '' } end
       return { 'replayed', first }
     end
   end
-  if redis.call('EXISTS', key) == 1 then return { 'repeated', run } end -- our own call, whose reply was lost
+  -- Our own call, whose reply was lost.
+  if redis.call('EXISTS', l.p .. 'run:' .. a[i + RUN]) == 1 then return { 'repeated', a[i + RUN] } end
+  local from = source == '' and NO_SOURCE or source_of(l, org, source)
+  if not from then return { 'refused', 'run_not_found', source } end
 
-  local root, nth = '', 0
-  if source ~= '' then
-    local s = redis.call('HMGET', p .. 'run:' .. source, 'org', 'root', 'project')
-    if s[1] ~= org then return { 'refused', 'run_not_found', source } end
-    root = (s[2] and s[2] ~= '') and s[2] or source
-    project = s[3]
+  local project = project_of(l, org, source == '' and a[i + PROJECT] or from.project, a[i + PROJECT_NAME], a[i + NEW_PROJECT])
+  local no = refusal_of(l, org, project) or no_room_or_input(l, org, a[i + BLOBS], depth, source == '')
+  if no then return no end
+
+  -- Taken. Whoever comes after it in this call finds the world with it.
+  local o = l.orgs[org]
+  o.used, l.queued, project.runs = o.used + 1, l.queued + 1, project.runs + 1
+  if idem ~= '' then l.keys[idem] = a[i + FINGERPRINT] .. ' ' .. a[i + RUN] end
+  return nil, { at = i, from = from, project = project, org = o, used = o.used, queued = l.queued, runs = project.runs }
+end
+
+-- One more entry of a sorted set; all have the same score.
+local function list(of, score, member)
+  local entries = of.entries
+  if not entries then
+    of.entries = { score, member }
+  else
+    local n = #entries
+    entries[n + 1], entries[n + 2] = score, member
   end
+end
 
-  local status, id = project_of(p, org, project, a[4], a[5])
-  local refused, limit, used, month = refusal_of(p, now, org, status, id)
-  if refused then return refused end
-
-  local no_room, queued, oldest = no_room_or_input(p, now, org, a[11], a[16], source == '')
-  if no_room then return no_room end
-
-  -- Nothing above has written; from here on nothing refuses.
-  if not status then create_project(p, now, org, id, a[4], a[6], a[7]) end
-  redis.call('HINCRBY', p .. 'project:' .. id, 'runs', 1)
-  redis.call('HSET', p .. 'project:' .. id, 'updated', now)
-  redis.call('HSET', p .. 'org:' .. org, 'month', month, 'used', used + 1)
-  if root ~= '' then
-    redis.call('ZREM', p .. 'dead:' .. org, source) -- a dead letter that is retried is one no longer
-    redis.call('ZADD', p .. 'retries:' .. root, now, run)
-    nth = redis.call('ZCARD', p .. 'retries:' .. root)
+-- The organisations' counts, the projects, and the indexes of all runs that were taken.
+local function write_around(l, a, taken, today, till)
+  local p = l.p
+  for _, n in ipairs(taken) do
+    local i, project = n.at, n.project
+    local run = a[i]
+    if not project.made then
+      project.made = create_project(p, today, n.org.name, project.id, a[i + PROJECT_NAME], a[i + API_NAME], a[i + MODE])
+    end
+    list(l, today, run)
+    list(n.org, today, run)
+    list(project, today, run)
+    if n.from ~= NO_SOURCE then
+      list(n.from, today, run)
+    else
+      for sha in string.gmatch(a[i + BLOBS], '%S+') do redis.call('ZREM', p .. 'pinned', n.org.name .. '/' .. sha) end
+    end
+    l.inputs[a[i + BLOBS]].taken = true
   end
+  local count = text(#taken)
+  redis.call('HINCRBY', p .. 'stats', 'queued', count)
+  redis.call('HINCRBY', p .. 'stats', 'accepted', count)
+  redis.call('ZADD', p .. 'queued', unpack(l.entries))
+  for name, o in pairs(l.orgs) do
+    if o.entries then
+      redis.call('HSET', p .. 'org:' .. name, 'month', text(o.month), 'used', text(o.used))
+      redis.call('ZADD', p .. 'runs:' .. name, unpack(o.entries))
+      redis.call('ZADD', p .. 'runs:' .. name .. ':queued', unpack(o.entries))
+    end
+  end
+  for id, project in pairs(l.projects) do
+    if project.entries then
+      redis.call('HSET', p .. 'project:' .. id, 'runs', text(project.runs), 'updated', today)
+      redis.call('ZADD', p .. 'runs:' .. project.org .. ':' .. id, unpack(project.entries))
+    end
+  end
+  for id, source in pairs(l.sources) do
+    if source.entries then
+      redis.call('ZADD', p .. 'retries:' .. source.root, unpack(source.entries))
+      if source.dead then redis.call('ZREM', p .. 'dead:' .. source.org, id) end -- retried: a dead letter no longer
+    end
+  end
+  for _, inputs in pairs(l.inputs) do
+    if inputs.taken then
+      for i = 1, #inputs, 3 do redis.call('ZADD', p .. 'retained', 'GT', till, inputs[i]) end
+    end
+  end
+end
 
-  local kept_until = now + tonumber(a[15])
-  take_pinned(p, org, a[11], kept_until)
-  local r = { id = run, org = org, project = id, created = now, seq = 0, epoch = 0, history = '' }
-  local ticket = enqueue(p, r, a[8])
-  redis.call('ZADD', p .. 'queued', now, run)
-  redis.call('ZADD', p .. 'runs:' .. org, now, run)
-  redis.call('ZADD', p .. 'runs:' .. org .. ':' .. id, now, run)
-  count(p, 'queued', 1)
-  count(p, 'accepted', 1)
-  move(p, r, now, 'queued', a[14], source ~= '' and 'retry of ' .. source or 'start', 'v', SCHEMA, 'org', org,
-    'project', id, 'mode', a[7], 'class', a[8], 'where', 'stream', 'stream', a[8], 'ticket', ticket, 'created', now,
-    'doc', a[9], 'inputs', a[10], 'kept', a[11], 'hold', a[15], 'keptUntil', kept_until, 'source', source,
-    'root', root, 'nth', nth, 'reason', a[13], 'trace', a[20] or '', 'request', a[21] or '')
-  if a[17] ~= '' then redis.call('SET', p .. 'idem:' .. a[17], a[18] .. ' ' .. run, 'PX', a[19]) end
+-- Which retry of its line each run is: the last ones, in their order.
+local function number_retries(p, taken)
+  local numbers = {}
+  for i = #taken, 1, -1 do
+    local root = taken[i].from.root
+    if root ~= '' then
+      local n = numbers[root] or redis.call('ZCARD', p .. 'retries:' .. root)
+      taken[i].nth, numbers[root] = n, n - 1
+    end
+  end
+end
 
-  return { 'accepted', now, kept_until, queued + 1, oldest == 0 and now or oldest, limit, used + 1, month, root, nth,
-    redis.call('HGETALL', p .. 'project:' .. id) }
+-- The run itself, its ticket, and its first event. The order of the fields is that of the list which a small hash is, and is
+-- searched as: what every later write reads comes first.
+local function begin(p, a, n, today, till)
+  local i, from, project = n.at, n.from, n.project
+  local run, org, actor, source, class = a[i], n.org.name, a[i + ACTOR], a[i + SOURCE], a[i + CLASS]
+  local ticket = redis.call('XADD', p .. 'queue:' .. class, '*', 'run', run, 'epoch', '0')
+  redis.call('HSET', p .. 'run:' .. run, 'status', 'queued', 'seq', '1', 'epoch', '0',
+    'history', '1 ' .. today .. ' queued ' .. actor .. '\n', 'org', org, 'project', project.id, 'where', 'stream',
+    'stream', class, 'ticket', ticket, 'created', today, 'kept', a[i + BLOBS], 'hold', a[1], 'keptUntil', till,
+    'mode', a[i + MODE], 'root', from.root, 'source', source, 'nth', text(n.nth or 0), 'trace', a[i + TRACE],
+    'inputs', a[i + INPUTS], 'doc', a[i + DOC], 'reason', a[i + REASON], 'request', a[i + REQUEST], 'v', SCHEMA)
+  redis.call('XADD', p .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'run', run, 'seq', '1', 'type', 'run.queued',
+    'name', '', 'at', today, 'org', org, 'project', project.id, 'by', actor,
+    'cause', source == '' and 'start' or 'retry of ' .. source, 'epoch', '0')
+  if a[i + IDEM] ~= '' then redis.call('SET', p .. 'idem:' .. a[i + IDEM], a[i + FINGERPRINT] .. ' ' .. run, 'PX', a[3]) end
+end
+
+-- accept: 1 hold: ms that the inputs must stay (queue TTL + run deadline + 1 h)  2 depth: most runs that may be queued
+--         3 ms to keep an idem record; then for each run:
+--   run        id, made by the caller, so that the call can be repeated         org
+--   project    id; or empty and                                                 project_name, found or created
+--   new_project  id for it, if it has to be created                             api_name
+--   mode   class   doc (immutable facts, a JSON object)                         inputs (input summary, a JSON object)
+--   blobs      SHA-256 of the inputs, separated by spaces                       source run, or empty for a start
+--   reason of a retry    actor    idem hash or empty    fingerprint of the request    trace (a traceparent)    request id
+-- Answers {'ok', now, kept_until, and for each run, in order, one of}
+--   {'accepted', project, runs of the project, queued, oldest, limit, used, month, root, nth,
+--    seq of the source}   {'replayed' | 'repeated', run}   or refused: run_not_found project_not_found project_archived
+--   plan_inactive quota_exceeded inputs_not_retained queue_full idempotency_key_reused schema_mismatch
+local function accept(keys, a)
+  if #a > 3 + MOST_RUNS * PER_RUN then return redis.error_reply('ERR too many runs in one call') end
+  local p, now = keys[1], clock()
+  local l, kept_until, taken = look(p, now), now + tonumber(a[1]), {}
+  local answers = { 'ok', now, kept_until }
+  for i = 4, #a, PER_RUN do
+    local answer, n = decide(l, a, i, a[2])
+    answers[#answers + 1] = answer or n
+    taken[#taken + 1] = n
+  end
+  if #taken == 0 then return answers end
+
+  local today, till = stamp(now), stamp(kept_until)
+  write_around(l, a, taken, today, till)
+  number_retries(p, taken)
+  for _, n in ipairs(taken) do begin(p, a, n, today, till) end
+  for i = 4, #answers do
+    local n = answers[i]
+    if n.at then
+      answers[i] = { 'accepted', n.project.id, n.runs, n.queued, l.oldest, n.org.limit, n.used, n.org.month, n.from.root,
+        n.nth or 0, n.from.seq }
+    end
+  end
+  return answers
 end
 
 -- cancel: 1 run  2 org  3 token (made by the caller)  4 actor  5 reason  6 retention ms. From queued, running and
@@ -164,7 +308,7 @@ local function cancel(keys, a)
   end
   if r.status == 'running' then leave_running(p, r) else leave_waiting(p, r) end
   r.epoch = r.epoch + 1
-  end_run(p, r, now, 'canceled', a[4], a[5], tonumber(a[6]), 'verdict', 'canceled', 'token', a[3])
+  end_run(p, r, now, 'canceled', a[4], a[5], tonumber(a[6]), { 'verdict', 'canceled', 'token', a[3] })
   return { 'ok' }
 end
 

@@ -61,8 +61,8 @@ local function check_whole(p, now, r, hold_ms, say)
     say('ticket_lost', tostring(r.stream) .. ' ' .. tostring(r.ticket), function()
       r.epoch = r.epoch + 1
       redis.call('ZADD', p .. 'queued', now, r.id)
-      move(p, r, now, 'queued', 'doctor', 'its ticket was lost', 'where', 'stream', 'stream', 'again', 'ticket',
-        enqueue(p, r, 'again'), 'worker', '')
+      move(p, r, now, 'queued', 'doctor', 'its ticket was lost', { 'where', 'stream', 'stream', 'again', 'ticket',
+        enqueue(p, r, 'again'), 'worker', '' })
     end)
   end
   if r.status == 'running' then

@@ -1,8 +1,8 @@
 -- What all functions share: the clock, the record, the feed, the counters, and the fence.
 
 local SCHEMA = '1'
-local EVENTS_KEPT = 20000
-local FENCED_KEPT = 1000
+local EVENTS_KEPT = '20000'
+local FENCED_KEPT = '1000'
 local HISTORY_KEPT = 4000 -- bytes
 local TRAIL_KEPT = 16000 -- bytes: some 150 steps
 local DEAD_KEPT = 10000
@@ -12,32 +12,113 @@ local GROUP = 'workers'
 -- The tickets themselves are taken by `claim`, in the same step that makes the run running.
 local BELL = 'bell'
 
--- Milliseconds since the epoch by Redis' clock: the only clock that decides anything.
-local function clock()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
+-- Redis makes text of each number that a command is given, by printf with 17 digits: more than half of what a small command
+-- costs altogether. So numbers become text here, once, and those that come again are kept.
+local TEXTS = {}
+local function text(n)
+  local known = TEXTS[n]
+  if known then return known end
+  known = string.format('%d', n)
+  if n > -256 and n < 256 then TEXTS[n] = known end
+  return known
 end
 
-local function count(p, field, by)
-  redis.call('HINCRBY', p .. 'stats', field, by)
+-- Milliseconds since the epoch by Redis' clock, the only clock that decides anything; `stamp` is a time as text.
+local stamped, stamp_text = 0, '0'
+local function clock()
+  local t = redis.call('TIME')
+  stamp_text = t[1] .. string.sub('00000' .. t[2], -6, -4)
+  stamped = tonumber(stamp_text)
+  return stamped
+end
+
+local function stamp(ms)
+  if ms == stamped then return stamp_text end
+  return string.format('%d', ms)
+end
+
+-- Appends to a list: what a call is about to write into a run's hash (field, value, field, value ...), for one.
+local function add(list, ...)
+  local n, more = #list, { ... }
+  for i = 1, #more do list[n + i] = more[i] end
+  return list
+end
+
+-- A call about many runs puts off what it writes beside their hashes and the feed, so that each key is written in one command
+-- at the end. Without it (`w` is nil) all is written at once. A run is in at most one place of each.
+local function put_off() return { zadd = {}, zrem = {}, xack = {}, held = {}, counts = {} } end
+
+local function put(lists, key, first, second)
+  local list = lists[key]
+  if not list then
+    lists[key] = { first, second }
+  else
+    list[#list + 1] = first
+    list[#list + 1] = second
+  end
+end
+
+local function zadd(w, key, score, member)
+  if w then put(w.zadd, key, score, member) else redis.call('ZADD', key, score, member) end
+end
+
+local function zrem(w, key, member)
+  if w then put(w.zrem, key, member) else redis.call('ZREM', key, member) end
+end
+
+local function xack(w, key, ticket)
+  if w then put(w.xack, key, ticket) else redis.call('XACK', key, GROUP, ticket) end
+end
+
+local function count(p, field, by, w)
+  if w then
+    w.counts[field] = (w.counts[field] or 0) + by
+  else
+    redis.call('HINCRBY', p .. 'stats', field, text(by))
+  end
+end
+
+-- Blobs are named `<org>/<sha256>` in `retained`, scored by the time until which they must be kept; never lowered.
+local function hold(p, org, shas, till, w)
+  for sha in string.gmatch(shas, '%S+') do
+    local blob = org .. '/' .. sha
+    if w then
+      w.held[blob] = math.max(w.held[blob] or 0, till)
+    else
+      redis.call('ZADD', p .. 'retained', 'GT', stamp(till), blob)
+    end
+  end
+end
+
+local function write_put_off(p, w)
+  for key, list in pairs(w.zrem) do redis.call('ZREM', key, unpack(list)) end
+  for key, list in pairs(w.zadd) do redis.call('ZADD', key, unpack(list)) end
+  for key, list in pairs(w.xack) do redis.call('XACK', key, GROUP, unpack(list)) end
+  for blob, till in pairs(w.held) do redis.call('ZADD', p .. 'retained', 'GT', stamp(till), blob) end
+  for field, by in pairs(w.counts) do redis.call('HINCRBY', p .. 'stats', field, text(by)) end
+end
+
+-- For how long a run's inputs are held. An earlier build of this schema wrote no `hold`; it is what it kept the inputs for.
+local function hold_of(r)
+  return tonumber(r.hold or tonumber(r.keptUntil or 0) - tonumber(r.created or 0))
 end
 
 local function load(p, id)
   local v = redis.call('HMGET', p .. 'run:' .. id, 'status', 'epoch', 'token', 'seq', 'org', 'project', 'where',
-    'stream', 'ticket', 'history', 'created', 'kept', 'made', 'lost', 'class', 'ended', 'tool', 'hold', 'keptUntil')
+    'stream', 'ticket', 'history', 'created', 'kept', 'made', 'lost', 'ended', 'tool', 'hold', 'keptUntil')
   if not v[1] then return nil end
   return { id = id, status = v[1], epoch = tonumber(v[2]), token = v[3], seq = tonumber(v[4]), org = v[5],
     project = v[6], where = v[7], stream = v[8], ticket = v[9], history = v[10] or '', created = v[11],
-    kept = v[12] or '', made = v[13] or '', lost = tonumber(v[14] or 0), class = v[15], ended = v[16], tool = v[17],
-    -- An earlier build of this schema wrote no `hold`; it is what it kept the inputs for.
-    hold = tonumber(v[18] or tonumber(v[19] or 0) - tonumber(v[11] or 0)), kept_until = tonumber(v[19] or 0) }
+    kept = v[12] or '', made = v[13] or '', lost = tonumber(v[14] or 0), ended = v[15], tool = v[16],
+    hold = hold_of({ hold = v[17], keptUntil = v[18], created = v[11] }) }
 end
 
 -- The live feed. `what` is `run.<status>` or `step.<status>` (then `name` is the step's); seq orders the events of one run.
 -- What is said here can be rebuilt from the run's hash (`history` and `trail`) when the feed has been trimmed.
 local function announce(p, r, now, what, name, actor, cause)
-  redis.call('XADD', p .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'run', r.id, 'seq', r.seq, 'type', what,
-    'name', name, 'at', now, 'org', r.org, 'project', r.project, 'by', actor, 'cause', cause, 'epoch', r.epoch)
+  redis.call('XADD', p .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'run', r.id, 'seq', text(r.seq), 'type', what,
+    'name', name, 'at', stamp(now), 'org', r.org, 'project', r.project, 'by', actor, 'cause', cause,
+    'epoch', text(r.epoch))
 end
 
 -- Bounded: a run that is handed on for ever keeps the latest lines of its story.
@@ -46,60 +127,57 @@ local function latest(lines, most)
   return string.match(string.sub(lines, -most), '\n(.*)')
 end
 
+-- Moves a run from the list of its status to another, in which it stands by its accept time.
+local function relist(p, r, now, status, w)
+  local lists = p .. 'runs:' .. r.org .. ':'
+  if r.status then zrem(w, lists .. r.status, r.id) end
+  zadd(w, lists .. status, tonumber(r.created) and r.created or stamp(now), r.id)
+end
+
 -- Every transition goes through here: status, sequence, epoch and history in the hash, the list of the status, the feed.
--- The remaining arguments are further fields of the hash.
-local function move(p, r, now, status, actor, cause, ...)
+-- `fields` is what else is to be written into the hash.
+local function move(p, r, now, status, actor, cause, fields, w)
   r.seq = r.seq + 1
-  if r.status ~= status then
-    local lists = p .. 'runs:' .. r.org .. ':'
-    if r.status then redis.call('ZREM', lists .. r.status, r.id) end
-    redis.call('ZADD', lists .. status, tonumber(r.created) or now, r.id)
-  end
+  if r.status ~= status then relist(p, r, now, status, w) end
   r.status = status
-  r.history = latest(r.history, HISTORY_KEPT) .. r.seq .. ' ' .. now .. ' ' .. status .. ' ' .. actor .. '\n'
-  redis.call('HSET', p .. 'run:' .. r.id, 'status', status, 'seq', r.seq, 'epoch', r.epoch, 'history', r.history, ...)
+  local seq = text(r.seq)
+  r.history = latest(r.history, HISTORY_KEPT) .. seq .. ' ' .. stamp(now) .. ' ' .. status .. ' ' .. actor .. '\n'
+  redis.call('HSET', p .. 'run:' .. r.id, 'status', status, 'seq', seq, 'epoch', text(r.epoch), 'history', r.history,
+    unpack(fields))
   announce(p, r, now, 'run.' .. status, '', actor, cause)
 end
 
 -- A queued run's ticket. The epoch in it makes it worthless as soon as the run has moved on.
 local function enqueue(p, r, stream)
-  return redis.call('XADD', p .. 'queue:' .. stream, '*', 'run', r.id, 'epoch', r.epoch)
-end
-
--- Blobs are named `<org>/<sha256>` in `retained`, scored by the time until which they must be kept; never lowered.
-local function hold(p, org, shas, till)
-  for sha in string.gmatch(shas, '%S+') do
-    redis.call('ZADD', p .. 'retained', 'GT', till, org .. '/' .. sha)
-  end
+  return redis.call('XADD', p .. 'queue:' .. stream, '*', 'run', r.id, 'epoch', text(r.epoch))
 end
 
 -- Blobs that are being written are `pinned` in the same way, and retained when a run takes them: what is only pinned may not
 -- be there yet, and nobody else may count on it.
 local function pin_blobs(p, org, shas, till)
-  for sha in string.gmatch(shas, '%S+') do
-    redis.call('ZADD', p .. 'pinned', 'GT', till, org .. '/' .. sha)
-  end
+  local t = stamp(till)
+  for sha in string.gmatch(shas, '%S+') do redis.call('ZADD', p .. 'pinned', 'GT', t, org .. '/' .. sha) end
 end
 
-local function take_pinned(p, org, shas, till)
-  hold(p, org, shas, till)
-  for sha in string.gmatch(shas, '%S+') do redis.call('ZREM', p .. 'pinned', org .. '/' .. sha) end
+local function take_pinned(p, org, shas, till, w)
+  hold(p, org, shas, till, w)
+  for sha in string.gmatch(shas, '%S+') do zrem(w, p .. 'pinned', org .. '/' .. sha) end
 end
 
 -- The same for a live run that begins to wait again: what it needs is held for as long as at its accept, so that neither
 -- waiting, being blocked nor being handed on can outlast it. Answers until when, for the hash.
 local function hold_on(p, r, now)
   hold(p, r.org, r.kept .. ' ' .. r.made, now + r.hold)
-  return now + r.hold
+  return stamp(now + r.hold)
 end
 
-local function requeue(p, r, now, stream, actor, cause, ...)
+local function requeue(p, r, now, stream, actor, cause, fields)
   r.epoch = r.epoch + 1
   local ticket = enqueue(p, r, stream)
-  redis.call('ZADD', p .. 'queued', now, r.id) -- not by accept time: the queue TTL is for runs that nobody takes
+  redis.call('ZADD', p .. 'queued', stamp(now), r.id) -- not by accept time: the queue TTL is for runs that nobody takes
   count(p, 'queued', 1)
-  move(p, r, now, 'queued', actor, cause, 'where', 'stream', 'stream', stream, 'ticket', ticket, 'worker', '',
-    'keptUntil', hold_on(p, r, now), ...)
+  move(p, r, now, 'queued', actor, cause, add(fields, 'where', 'stream', 'stream', stream, 'ticket', ticket,
+    'worker', '', 'keptUntil', hold_on(p, r, now)))
 end
 
 -- What XINFO says of our group on a stream, by field; nil if there is no such group.
@@ -112,10 +190,10 @@ local function group_of(stream)
 end
 
 -- Takes a running run out of everything that says it is running.
-local function leave_running(p, r)
-  redis.call('XACK', p .. 'queue:' .. r.stream, GROUP, r.ticket)
-  redis.call('ZREM', p .. 'leases', r.id)
-  count(p, 'running', -1)
+local function leave_running(p, r, w)
+  xack(w, p .. 'queue:' .. r.stream, r.ticket)
+  zrem(w, p .. 'leases', r.id)
+  count(p, 'running', -1, w)
 end
 
 -- Takes a queued or blocked run out of its place. A ticket already in a stream stays there as a ghost: it no longer
@@ -138,12 +216,12 @@ end
 
 -- What an ended run leaves behind: its blobs are kept for `retention`, and `ended` says when the sweep is to look at it
 -- again: to expire it, and later to forget it.
-local function end_run(p, r, now, status, actor, cause, retention, ...)
-  redis.call('ZADD', p .. 'ended', now + retention, r.id)
-  hold(p, r.org, r.kept, now + retention)
-  hold(p, r.org, r.made, now + retention)
-  count(p, status, 1)
-  move(p, r, now, status, actor, cause, 'where', '', 'ended', now, 'expires', now + retention, 'current', '', ...)
+local function end_run(p, r, now, status, actor, cause, retention, fields, w)
+  local till = stamp(now + retention)
+  zadd(w, p .. 'ended', till, r.id)
+  hold(p, r.org, r.kept .. ' ' .. r.made, now + retention, w)
+  count(p, status, 1, w)
+  move(p, r, now, status, actor, cause, add(fields, 'where', '', 'ended', stamp(now), 'expires', till, 'current', ''), w)
 end
 
 -- Lists a run that was given up on, with the reason, the step, and the last that was heard of it: in a log of all, and
@@ -151,30 +229,29 @@ end
 local function bury(p, r, now, code, step, message)
   local letters = p .. 'dead:' .. r.org
   redis.call('HSET', p .. 'run:' .. r.id, 'deadStep', step, 'deadMessage', message)
-  redis.call('ZADD', letters, now, r.id)
-  redis.call('ZREMRANGEBYRANK', letters, 0, -(DEAD_KEPT + 1))
+  redis.call('ZADD', letters, stamp(now), r.id)
+  redis.call('ZREMRANGEBYRANK', letters, '0', -(DEAD_KEPT + 1))
   redis.call('XADD', p .. 'dead', 'MAXLEN', '~', DEAD_KEPT, '*', 'run', r.id, 'org', r.org, 'project', r.project,
     'code', code, 'step', step, 'message', message, 'epoch', r.epoch)
 end
 
--- The fence. Answers the record if (epoch, token) hold the run now; otherwise nil and what to reply. A refused write
--- is counted (apart, when a cancel is the reason) and listed.
-local function fence(p, now, id, epoch, token, worker, what)
-  local r = load(p, id)
-  if r and r.status == 'running' and r.epoch == tonumber(epoch) and r.token == token then return r end
-  local status = r and r.status or 'unknown'
-  local current = r and r.epoch or 0
-  count(p, status == 'canceled' and 'fenced_canceled' or 'fenced', 1)
-  redis.call('XADD', p .. 'fenced', 'MAXLEN', '~', FENCED_KEPT, '*', 'run', id, 'worker', worker, 'what', what,
-    'epoch', epoch, 'current', current, 'status', status)
-  return nil, { 'stale', status, current }
-end
-
--- A call repeated after a lost reply finds what it did the first time: the token is still the caller's and the run is
--- where that call left it.
-local function repeated(p, id, epoch, token, status)
-  local v = redis.call('HMGET', p .. 'run:' .. id, 'status', 'epoch', 'token')
-  return v[1] == status and tonumber(v[2]) == epoch and v[3] == token
+-- The fence: every write of a worker begins with (run, epoch, token, worker). Answers the run's fields by name if that claim
+-- holds it now; otherwise nil and what to reply. A call repeated after a lost reply finds what it did the first time (the
+-- token is still the caller's, and the run where that call left it: in `status`, `later` epochs on) and is answered ok. A
+-- refused write is counted (apart, when a cancel is the reason) and listed.
+local function fence(p, now, a, what, names, status, later)
+  local v = redis.call('HMGET', p .. 'run:' .. a[1], unpack(names))
+  local r = { id = a[1] }
+  for i = 1, #names do r[names[i]] = v[i] end
+  local found, current, asked = r.status or 'unknown', r.epoch or '0', tonumber(a[2])
+  r.epoch, r.seq, r.made = tonumber(current), tonumber(r.seq or 0), r.made or ''
+  r.kept, r.history, r.hold = r.kept or '', r.history or '', hold_of(r)
+  if r.token == a[3] and found == 'running' and r.epoch == asked then return r end
+  if r.token == a[3] and found == status and r.epoch == asked + later then return nil, { 'ok' } end
+  count(p, found == 'canceled' and 'fenced_canceled' or 'fenced', 1)
+  redis.call('XADD', p .. 'fenced', 'MAXLEN', '~', FENCED_KEPT, '*', 'run', a[1], 'worker', a[4], 'what', what,
+    'epoch', a[2], 'current', current, 'status', found)
+  return nil, { 'stale', found, tonumber(current) }
 end
 
 local function register(name, callback, flags)

@@ -46,7 +46,7 @@ local function lost_lease(p, now, id, actor, most_lost, retention, excused)
   if excused and excuses < MOST_EXCUSED then
     interrupt_step(p, r)
     redis.call('HDEL', p .. 'run:' .. id, 'claimed') -- nor does its deadline count that time
-    requeue(p, r, now, 'again', actor, 'lease ended while Redis was away', 'token', '', 'excused', excuses + 1)
+    requeue(p, r, now, 'again', actor, 'lease ended while Redis was away', { 'token', '', 'excused', text(excuses + 1) })
     return
   end
   local lost = r.lost + 1
@@ -54,10 +54,11 @@ local function lost_lease(p, now, id, actor, most_lost, retention, excused)
     r.epoch = r.epoch + 1
     local step = redis.call('HGET', p .. 'run:' .. id, 'current') or ''
     bury(p, r, now, 'poison_run', step, 'lost its worker ' .. lost .. ' times')
-    end_run(p, r, now, 'failed', actor, 'poison_run', retention, 'verdict', 'failed', 'error', 'poison_run',
-      'lost', lost)
+    end_run(p, r, now, 'failed', actor, 'poison_run', retention,
+      { 'verdict', 'failed', 'error', 'poison_run', 'lost', text(lost) })
   else
-    requeue(p, r, now, 'again', actor, 'lease lost', 'lost', lost, 'token', '') -- no release of its worker any more
+    -- No token: no release of its worker any more.
+    requeue(p, r, now, 'again', actor, 'lease lost', { 'lost', text(lost), 'token', '' })
   end
 end
 
@@ -89,7 +90,7 @@ local function age(p, now, id, actor)
   if MAY.expire[r.status] then
     count(p, r.status, -1)
     count(p, 'expired', 1)
-    move(p, r, now, 'expired', actor, 'retention')
+    move(p, r, now, 'expired', actor, 'retention', {})
   elseif now >= last_day then
     forget(p, id)
     return
@@ -195,7 +196,7 @@ local function sweep(keys, a)
       else
         leave_waiting(p, r)
         redis.call('HDEL', p .. 'run:' .. id, 'claimed') -- the run's deadline does not count the time it was blocked
-        requeue(p, r, now, 'again', actor, tool .. ' is here', 'verdict', '')
+        requeue(p, r, now, 'again', actor, tool .. ' is here', { 'verdict', '' })
       end
       done[3] = done[3] + 1
     end
@@ -210,7 +211,7 @@ local function sweep(keys, a)
       else
         leave_waiting(p, r)
         r.epoch = r.epoch + 1
-        end_run(p, r, now, 'expired', actor, 'queue TTL', tonumber(a[4]), 'verdict', '', 'error', 'queue_ttl')
+        end_run(p, r, now, 'expired', actor, 'queue TTL', tonumber(a[4]), { 'verdict', '', 'error', 'queue_ttl' })
       end
       done[4] = done[4] + 1
     end

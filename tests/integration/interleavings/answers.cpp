@@ -51,7 +51,7 @@ bool model::is_pinned(const std::string& blob) const {
 }
 
 void model::check_accept(const call& c, const answer& a, const state& after) {
-    const auto &key = c.args[16], &fingerprint = c.args[17];
+    const auto &key = c.args[14], &fingerprint = c.args[15];
     const auto* use = known_use(key);
     const bool existed = run(c.run()) != nullptr;
     if (a.head == "accepted") {
@@ -90,7 +90,7 @@ void model::check_refused_accept(const call& c, const answer& a) const {
     else if (a.detail == "quota_exceeded")
         right = seen_.limit && seen_.used >= *seen_.limit;
     else if (a.detail == "idempotency_key_reused")
-        right = known_use(c.args[16]) && known_use(c.args[16])->fingerprint != c.args[17];
+        right = known_use(c.args[14]) && known_use(c.args[14])->fingerprint != c.args[15];
     require(right, "{} is refused for no reason: {}", c.run(), a.detail);
 }
 

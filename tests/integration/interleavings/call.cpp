@@ -40,11 +40,9 @@ call accept(const order& o) {
              o.source,
              "",
              "client",
-             ms(limits.hold()),
-             std::to_string(limits.most_queued),
              o.idem,
              o.fingerprint,
-             std::to_string(idem_kept),
+             "",
              ""}};
 }
 
@@ -115,6 +113,16 @@ call leave(const std::string& worker) {
     return {fn::leave, {worker, std::string(keys::again_stream), std::string(keys::default_stream)}};
 }
 
+std::vector<std::string> call::words() const {
+    std::vector<std::string> w;
+    if (what == fn::accept)
+        w = {ms(limits.hold()), std::to_string(limits.most_queued), std::to_string(idem_kept)};
+    if (is_fenced())
+        w = {std::string(name()), std::to_string(args.size())};
+    w.insert(w.end(), args.begin(), args.end());
+    return w;
+}
+
 std::string call::text() const {
     return fmt::format("{}({})", name(), fmt::join(args, " "));
 }
@@ -128,8 +136,10 @@ std::string answer::text() const {
     return out;
 }
 
-answer answer_of(const call& c, redis::reply_view r) {
+answer answer_of(const call& c, redis::reply_view whole) {
     answer a;
+    // Of functions that take many at once, what they say of the one.
+    const auto r = c.what == fn::accept ? whole[3] : c.is_fenced() ? whole[2] : whole;
     a.head = r[0].text();
     if (a.head == "refused" || a.head == "replayed" || a.head == "repeated" || a.head == "stale")
         a.detail = r[1].text();

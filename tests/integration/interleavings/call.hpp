@@ -31,8 +31,11 @@ struct call {
     bool is_fenced() const {
         return what == fn::step || what == fn::finish || what == fn::release || what == fn::block;
     }
+    // How Redis is called: the writes of workers are one function.
+    std::string_view function() const { return is_fenced() ? "advance" : name(); }
+    std::vector<std::string> words() const;
     bool operator==(const call& o) const = default;
-    std::string text() const; // for a trace
+    std::string text() const;               // for a trace
 };
 
 // What an accept is about. A start has no source.

@@ -115,8 +115,9 @@ void stage::send(lane& l) {
     }
     l.asked = std::move(*next);
     if (l.asked.asked) {
-        std::vector<std::string> w{"FCALL", function_prefix_ + std::string(l.asked.asked->name()), "1", l.prefix};
-        w.insert(w.end(), l.asked.asked->args.begin(), l.asked.asked->args.end());
+        std::vector<std::string> w{"FCALL", function_prefix_ + std::string(l.asked.asked->function()), "1", l.prefix};
+        const auto words = l.asked.asked->words();
+        w.insert(w.end(), words.begin(), words.end());
         wire_.send(redis::command(w).bytes());
     } else {
         l.eyes->send_time(l.on->told(), l.asked.pass, l.asked.watched);

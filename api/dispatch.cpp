@@ -37,7 +37,7 @@ bool is_json_type(std::string_view type) {
 } // namespace
 
 response dispatch::refuse(errc code, std::string message) const {
-    return error_response({code, std::move(message)}, req_.fields[http::field::accept]);
+    return error_response({code, std::move(message)}, req_.header(http::field::accept));
 }
 
 std::optional<response> dispatch::find_route(const http::request_header<>& h) {
@@ -70,7 +70,6 @@ std::optional<response> dispatch::find_route(const http::request_header<>& h) {
 
 asio::awaitable<std::optional<response>> dispatch::look_at_header(const http::request_header<>& h,
                                                                   std::string address) {
-    req_.fields = h;
     if (h.count("traceparent") == 1)
         req_.trace = continued_trace(h["traceparent"]);
     if (auto refusal = find_route(h))
@@ -140,7 +139,7 @@ asio::awaitable<response> dispatch::answer(std::string body) {
 }
 
 asio::awaitable<std::optional<failure>> dispatch::read_members(std::string body) {
-    const bool digested = req_.fields.count("Idempotency-Key") > 0;
+    const bool digested = req_.fields->count("Idempotency-Key") > 0;
     auto work = [&body, this, digested] {
         if (digested)
             req_.body_digest = sha256_hex(body);
@@ -160,7 +159,7 @@ asio::awaitable<std::optional<failure>> dispatch::read_members(std::string body)
 }
 
 void dispatch::dress(response& r) const {
-    services_.cross_origin.allow(req_.fields, r);
+    services_.cross_origin.allow(*req_.fields, r);
     if (!rate_)
         return;
     const auto& rates = services_.rates;

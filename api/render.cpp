@@ -1,7 +1,6 @@
 #include "api/render.hpp"
 
 #include "common/json/document.hpp"
-#include "common/json/writer.hpp"
 #include "common/queue/keys.hpp"
 
 #include <boost/algorithm/string/predicate.hpp>
@@ -77,7 +76,7 @@ void write_artifact(json::writer& w, const run_record& r, const artifact& a) {
     w.member("href", "/api/artifacts/download?runId=" + r.id + "&key=" + a.key).end_object();
 }
 
-void write_manifest(json::writer& w, const run_record& r) {
+void write_manifest(json::writer& w, const run_record& r, const std::vector<artifact>& artifacts) {
     const auto expires = r.fields.number("expires");
     const auto ended = r.fields.number("ended");
     w.key("artifactManifest").begin_object().member("version", std::int64_t{1}).member("runId", r.id);
@@ -85,7 +84,7 @@ void write_manifest(json::writer& w, const run_record& r) {
     if (const auto quality = whole_object(r, "quality", r.fields.text("quality")); !quality.empty())
         w.raw_member("quality", quality);
     w.key("artifacts").begin_array();
-    for (const auto& a : artifacts_of(r))
+    for (const auto& a : artifacts)
         write_artifact(w, r, a);
     w.end_array();
     write_time(w, "expiresAt", expires != 0 ? expires : r.fields.number("keptUntil"));
@@ -101,23 +100,41 @@ std::string_view verdict_of(const run_record& r, bool no_worker) {
     return r.fields.text("verdict");
 }
 
-} // namespace
-
-std::string render_run(const run_record& r, bool no_worker) {
-    json::writer w;
+// `doc` and `inputs` are whole JSON objects.
+void write_run(json::writer& w, const run_record& r, std::string_view doc, std::string_view inputs,
+               const std::vector<artifact>& artifacts, bool no_worker) {
     w.begin_object().member("id", r.id).member("projectId", r.project()).member("status", name_of(r.status()));
-    w.splice(whole_object(r, "doc", r.fields.text("doc")));
+    w.splice(doc);
     w.optional("verdict", verdict_of(r, no_worker));
     w.member("createdAt", rfc3339(r.fields.number("created")));
     write_time(w, "completedAt", r.fields.number("ended"));
     write_steps(w, r);
-    w.key("inputSummary").begin_object().splice(whole_object(r, "inputs", r.fields.text("inputs")));
+    w.key("inputSummary").begin_object().splice(inputs);
     write_lineage(w, r);
     w.end_object();
     w.optional("currentStep", r.fields.text("current"));
-    write_manifest(w, r);
+    write_manifest(w, r, artifacts);
     w.end_object();
+}
+
+void list_inputs(std::vector<artifact>& to, const std::vector<retained_input>& inputs) {
+    for (const auto& i : inputs)
+        to.push_back({"input." + i.name, i.sha256, input_content_type(i.file_name), i.bytes});
+}
+
+} // namespace
+
+std::string render_run(const run_record& r, bool no_worker) {
+    json::writer w;
+    write_run(w, r, whole_object(r, "doc", r.fields.text("doc")), whole_object(r, "inputs", r.fields.text("inputs")),
+              artifacts_of(r), no_worker);
     return w.take();
+}
+
+void write_queued_run(json::writer& w, const run_record& r, const std::vector<retained_input>& inputs, bool no_worker) {
+    std::vector<artifact> artifacts;
+    list_inputs(artifacts, inputs);
+    write_run(w, r, r.fields.text("doc"), r.fields.text("inputs"), artifacts, no_worker);
 }
 
 std::string render_project(const record& p) {
@@ -153,21 +170,21 @@ std::string render_capabilities(const accepted_run& a, const fleet_facts& f, con
 
 run_record record_of(const new_run& n, const accepted_run& a) {
     run_record r{n.id, {}};
-    const auto set = [&](std::string_view field, std::string value) { r.fields.set(field, std::move(value)); };
-    set("status", "queued");
-    set("seq", "1");
-    set("epoch", "0");
-    set("org", n.org);
-    set("project", std::string(a.project.text("id")));
-    set("mode", n.mode);
-    set("doc", n.doc);
-    set("inputs", n.inputs);
-    set("created", std::to_string(a.now));
-    set("keptUntil", std::to_string(a.kept_until));
-    set("source", n.source);
-    set("root", a.root);
-    set("nth", std::to_string(a.nth));
-    set("reason", n.reason);
+    auto& f = r.fields;
+    f.append("status", "queued");
+    f.append("seq", "1");
+    f.append("epoch", "0");
+    f.append("org", n.org);
+    f.append("project", a.project);
+    f.append("mode", n.mode);
+    f.append("doc", n.doc);
+    f.append("inputs", n.inputs);
+    f.append("created", std::to_string(a.now));
+    f.append("keptUntil", std::to_string(a.kept_until));
+    f.append("source", n.source);
+    f.append("root", a.root);
+    f.append("nth", std::to_string(a.nth));
+    f.append("reason", n.reason);
     return r;
 }
 
@@ -201,8 +218,7 @@ std::vector<retained_input> inputs_of(const run_record& r) {
 
 std::vector<artifact> artifacts_of(const run_record& r) {
     std::vector<artifact> out;
-    for (const auto& i : inputs_of(r))
-        out.push_back({"input." + i.name, i.sha256, input_content_type(i.file_name), i.bytes});
+    list_inputs(out, inputs_of(r));
     for (std::size_t n = 0; const auto step = r.step(n); ++n) {
         if (step->artifacts.empty())
             continue;

@@ -1,14 +1,20 @@
 // Runs and projects as JSON, exactly as the contract names their fields. Pure.
 #pragma once
 #include "api/fleet.hpp"
+#include "common/json/writer.hpp"
 #include "common/queue/run_queue.hpp"
 
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace reprise::api {
 
 // `no_worker`: a queued run reads as needs_worker when nobody is there to take it.
 std::string render_run(const run_record& r, bool no_worker);
+// The same for a run that was accepted just now, from inputs that are known: `inputs` are what its record names.
+void write_queued_run(json::writer& w, const run_record& r, const std::vector<struct retained_input>& inputs,
+                      bool no_worker);
 std::string render_project(const record& p);
 // `start_s`: seconds until the run is likely to be taken, if that is known.
 std::string render_capabilities(const accepted_run& a, const fleet_facts& f, const std::string& durability,

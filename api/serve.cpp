@@ -94,10 +94,13 @@ class serving_thread {
           redis_(io_.get_executor(), settings.common.redis_options("reprise-api-" + std::to_string(index))),
           functions_(redis_, settings.common.partitions),
           queue_(functions_, settings.common.limits()),
+          looks_(io_.get_executor(), shared.blobs),
           keys_(redis_),
           services_{redis_,
                     queue_,
                     shared.blobs,
+                    looks_,
+                    known_,
                     keys_,
                     shared.workers,
                     shared.disk,
@@ -266,6 +269,8 @@ class serving_thread {
     redis::connection redis_;
     functions functions_;
     run_queue queue_;
+    gathered_looks looks_;
+    known_sources known_;
     key_ring keys_;
     services services_;
     upkeep upkeep_;

@@ -5,9 +5,10 @@
 #include "api/http/body_space.hpp"
 #include "api/http/cross_origin.hpp"
 #include "api/http/rate_limits.hpp"
+#include "api/known_sources.hpp"
 #include "api/throughput.hpp"
 #include "api/watch/watch_list.hpp"
-#include "common/blob/blob_store.hpp"
+#include "common/blob/gathered_looks.hpp"
 #include "common/queue/run_queue.hpp"
 
 #include <boost/asio/thread_pool.hpp>
@@ -21,6 +22,8 @@ struct services {
     redis::connection& redis;
     run_queue& queue;
     blob_store& blobs;
+    gathered_looks& looks; // for blobs
+    known_sources& known;
     key_ring& keys;
     const fleet& workers;
     boost::asio::thread_pool& disk;

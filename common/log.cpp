@@ -112,9 +112,13 @@ void configure(std::string_view level_name, std::string_view process) {
     throw std::invalid_argument("the log level is debug, info, warn or error");
 }
 
+bool writes(level l) {
+    return l >= the_sink().least.load(std::memory_order_relaxed);
+}
+
 void write(level l, std::string_view event, std::initializer_list<field> fields) {
     auto& s = the_sink();
-    if (l < s.least.load(std::memory_order_relaxed))
+    if (!writes(l))
         return;
     std::vector<field> said(fields);
     if (l >= level::warn) {

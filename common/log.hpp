@@ -18,6 +18,9 @@ enum class level { debug, info, warn, error };
 // "debug", "info", "warn", "error"; throws std::invalid_argument otherwise. Called once, before any thread starts.
 void configure(std::string_view level_name, std::string_view process);
 
+// Whether a line of this level is written at all: for those who would make many lines, or costly ones.
+bool writes(level l);
+
 void write(level l, std::string_view event, std::initializer_list<field> fields);
 
 inline void debug(std::string_view event, std::initializer_list<field> f = {}) {

@@ -1,22 +1,14 @@
 #include "common/time.hpp"
 
-#include <fmt/format.h>
-
 #include <chrono>
 
 namespace reprise {
 namespace {
 
-struct broken_down {
-    std::chrono::year_month_day date;
-    std::chrono::hh_mm_ss<std::chrono::milliseconds> time;
-};
-
-broken_down break_down(unix_ms t) {
-    using namespace std::chrono;
-    const sys_time<milliseconds> when{milliseconds{t}};
-    const auto day = floor<days>(when);
-    return {year_month_day{day}, hh_mm_ss<milliseconds>{when - day}};
+// Every answer has half a dozen times: no format string is read for them.
+void put_digits(std::string& out, std::size_t at, std::int64_t n, std::size_t digits) {
+    for (std::size_t i = digits; i-- > 0; n /= 10)
+        out[at + i] = static_cast<char>('0' + n % 10);
 }
 
 } // namespace
@@ -27,11 +19,20 @@ unix_ms wall_clock() {
 }
 
 std::string rfc3339(unix_ms t) {
-    const auto b = break_down(t);
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(b.date.year()),
-                       static_cast<unsigned>(b.date.month()), static_cast<unsigned>(b.date.day()),
-                       b.time.hours().count(), b.time.minutes().count(), b.time.seconds().count(),
-                       b.time.subseconds().count());
+    using namespace std::chrono;
+    const sys_time<milliseconds> when{milliseconds{t}};
+    const auto day = floor<days>(when);
+    const year_month_day date{day};
+    const auto of_day = (when - day).count();
+    std::string out = "0000-00-00T00:00:00.000Z";
+    put_digits(out, 0, static_cast<int>(date.year()), 4);
+    put_digits(out, 5, static_cast<unsigned>(date.month()), 2);
+    put_digits(out, 8, static_cast<unsigned>(date.day()), 2);
+    put_digits(out, 11, of_day / 3'600'000, 2);
+    put_digits(out, 14, of_day / 60'000 % 60, 2);
+    put_digits(out, 17, of_day / 1000 % 60, 2);
+    put_digits(out, 20, of_day % 1000, 3);
+    return out;
 }
 
 unix_ms end_of_month(std::int64_t month) {

@@ -59,10 +59,10 @@ asio::awaitable<std::optional<response>> unchanged(request& req, std::int64_t se
 
 asio::awaitable<response> get_run(request& req, services& s) {
     // With too many watchers nobody more is held, and none is told so.
-    const bool may_be_held = req.fields.count("Prefer") == 1 && s.watches.has_room();
+    const bool may_be_held = req.fields->count("Prefer") == 1 && s.watches.has_room();
     const auto seconds = may_be_held ? preferred_wait(req.header("Prefer")) : 0;
     std::optional<response> r;
-    if (seconds > 0 || req.fields.count(http::field::if_none_match) > 0)
+    if (seconds > 0 || req.fields->count(http::field::if_none_match) > 0)
         r = co_await unchanged(req, seconds, s);
     if (!r) {
         const auto run = co_await load_run(req.who, req.parameters.at(0), s);

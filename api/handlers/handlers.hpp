@@ -38,6 +38,9 @@ std::string_view query_text(const request& req, std::string_view name); // empty
 // The caller's run; run_not_found for one that is unknown or another organisation's, after the same Redis calls.
 boost::asio::awaitable<result<run_record>> load_run(const caller& who, std::string id, services& s);
 boost::asio::awaitable<record> load_project(unsigned partition, std::string_view id, services& s);
+// The same for retries: as it was at some time; what is remembered of it is looked for first, unless `anew`.
+boost::asio::awaitable<result<std::shared_ptr<const source_run>>> load_source(const caller& who, std::string id,
+                                                                              services& s, bool anew = false);
 
 // Holds the request until the run has moved on from `seq`, the peer has left, or so long.
 boost::asio::awaitable<void> wait_for_change(request& req, services& s, std::int64_t seq, std::int64_t seconds);
@@ -50,9 +53,10 @@ result<idempotency> idempotency_of(const request& req);
 // The run that this key and request made before; nothing if it is new; idempotency_key_reused for another request.
 boost::asio::awaitable<result<std::string>> find_replay(const request& req, const idempotency& i, services& s);
 
-// 202 for a run that was accepted now, and for one that an earlier, equal request made. `source` of a retry,
-// else null.
-handled accepted_response(const new_run& n, const accepted_run& a, const run_record* source, services& s);
-handled replayed_response(const request& req, std::string run, const run_record* source, bool by_key, services& s);
+// 202 for a run that was accepted now (from these inputs), and for one that an earlier, equal request made. `source` of a
+// retry, else null.
+handled accepted_response(const new_run& n, const accepted_run& a, const source_run* source,
+                          const std::vector<retained_input>& inputs, services& s);
+handled replayed_response(const request& req, std::string run, const source_run* source, bool by_key, services& s);
 
 } // namespace reprise::api

@@ -63,8 +63,19 @@ asio::awaitable<record> load_project(unsigned partition, std::string_view id, se
     co_return record(answer.view());
 }
 
+asio::awaitable<result<std::shared_ptr<const source_run>>> load_source(const caller& who, std::string id, services& s,
+                                                                       bool anew) {
+    if (!anew)
+        if (auto known = s.known.find(who.org, id))
+            co_return known;
+    auto run = co_await load_run(who, std::move(id), s);
+    if (!run)
+        co_return run.error();
+    co_return s.known.remember(std::move(*run));
+}
+
 result<idempotency> idempotency_of(const request& req) {
-    const auto count = req.fields.count("Idempotency-Key");
+    const auto count = req.fields->count("Idempotency-Key");
     if (count == 0)
         return idempotency{};
     const auto key = idempotency_key(req.header("Idempotency-Key"));
@@ -94,43 +105,58 @@ asio::awaitable<result<std::string>> find_replay(const request& req, const idemp
 
 namespace {
 
-response accepted(const run_record& run, const record& project, const run_record* source,
-                  const std::string& capabilities, bool no_worker) {
-    json::writer w;
-    w.begin_object().raw_member("project", render_project(project));
-    if (source)
-        w.raw_member("sourceRun", render_run(*source, no_worker));
-    w.raw_member("run", render_run(run, no_worker));
-    if (!capabilities.empty())
-        w.raw_member("capabilities", capabilities);
-    if (!source)
-        w.member("message", "Run accepted.");
-    w.end_object();
-    auto r = json_response(202, w.take());
-    r.with("Location", "/api/runs/" + run.id).with("Retry-After", "1");
+response accepted(const json::writer& body, const std::string& run) {
+    auto r = json_response(202, body.take());
+    r.with("Location", "/api/runs/" + run).with("Retry-After", "1");
     return r;
 }
 
 } // namespace
 
-asio::awaitable<response> accepted_response(const new_run& n, const accepted_run& a, const run_record* source,
-                                            services& s) {
+asio::awaitable<response> accepted_response(const new_run& n, const accepted_run& a, const source_run* source,
+                                            const std::vector<retained_input>& inputs, services& s) {
+    const auto partition = partition_of(id_kind::run, a.run).value_or(0);
+    record project;
+    if (const auto* known = s.known.find_project(a.project)) {
+        project = *known;
+    } else {
+        project = co_await load_project(partition, a.project, s);
+        s.known.remember_project(a.project, project);
+    }
+    project.set("runs", std::to_string(a.runs_of_project));
+    project.set("updated", std::to_string(a.now));
     const auto workers = s.workers.seen();
-    co_return accepted(
-        record_of(n, a), a.project, source,
-        render_capabilities(a, workers, s.durability,
-                            s.pace.seconds_for(partition_of(id_kind::run, a.run).value_or(0), a.queued)),
-        workers.live == 0);
+    const bool no_worker = workers.live == 0;
+    json::writer w;
+    w.begin_object().raw_member("project", render_project(project));
+    if (source)
+        w.raw_member("sourceRun", source->rendered(no_worker));
+    w.key("run");
+    write_queued_run(w, record_of(n, a), inputs, no_worker);
+    w.raw_member("capabilities",
+                 render_capabilities(a, workers, s.durability, s.pace.seconds_for(partition, a.queued)));
+    if (!source)
+        w.member("message", "Run accepted.");
+    w.end_object();
+    co_return accepted(w, n.id);
 }
 
-asio::awaitable<response> replayed_response(const request& req, std::string id, const run_record* source, bool by_key,
+asio::awaitable<response> replayed_response(const request& req, std::string id, const source_run* source, bool by_key,
                                             services& s) {
     const auto run = co_await load_run(req.who, std::move(id), s); // as it is now, not as it was then
     if (!run)
         co_return error_response(run.error(), req.header(http::field::accept));
     const auto project = co_await load_project(req.who.partition, run->project(), s);
-    const auto workers = s.workers.seen();
-    auto r = accepted(*run, project, source, "", workers.live == 0);
+    const bool no_worker = s.workers.seen().live == 0;
+    json::writer w;
+    w.begin_object().raw_member("project", render_project(project));
+    if (source)
+        w.raw_member("sourceRun", source->rendered(no_worker));
+    w.raw_member("run", render_run(*run, no_worker));
+    if (!source)
+        w.member("message", "Run accepted.");
+    w.end_object();
+    auto r = accepted(w, run->id);
     if (by_key)
         r.with("Idempotent-Replayed", "true");
     co_return r;

@@ -166,7 +166,8 @@ asio::awaitable<response> start_run(request& req, services& s) {
         co_return co_await replayed_response(req, accepted->run, nullptr, accepted->by_key, s);
     if (!accepted)
         co_return refusal(accepted.error(), req, s); // 404, 403, 402, 503
-    co_return co_await accepted_response(n, *accepted, nullptr, s);
+    const auto retained = inputs_of(record_of(n, *accepted));
+    co_return co_await accepted_response(n, *accepted, nullptr, retained, s);
 }
 
 } // namespace reprise::api

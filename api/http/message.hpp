@@ -25,7 +25,7 @@ struct request {
     std::string path;                                      // as sent: never decoded, never normalised
     std::vector<std::string> parameters;                   // what stood in the route's {places}
     std::map<std::string, std::string, std::less<>> query; // percent-decoded; the first of equal names
-    http::fields fields;                                   // as they stood before the body
+    const http::fields* fields = nullptr;                  // outlive the handler; trailers, which would be merged into them, are refused
     json::text_fields body;                                // members of the JSON body that the route names
     std::string body_digest;                               // of the bytes as sent; only with an Idempotency-Key
     std::string id;                                        // of the request, in logs and in X-Request-Id
@@ -33,8 +33,8 @@ struct request {
     caller who;                                            // empty on routes without access control
     peer* from = nullptr;                                  // who waits for the answer; outlives the handler
 
-    std::string_view header(http::field f) const { return fields[f]; }
-    std::string_view header(std::string_view name) const { return fields[name]; }
+    std::string_view header(http::field f) const { return (*fields)[f]; }
+    std::string_view header(std::string_view name) const { return (*fields)[name]; }
     std::string text(std::string_view member) const {
         const auto found = body.find(member);
         return found == body.end() ? std::string() : found->second;

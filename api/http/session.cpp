@@ -109,6 +109,8 @@ class session {
         const response_manner manner{req.id, head, keep, old};
         const auto status = answer.status;
         co_await write_response(socket_, deadline_, std::move(answer), manner, services_.disk);
+        if (!log::writes(log::level::debug))
+            co_return keep;
         log::debug("request", {{"id", req.id},
                                {"method", std::string(p.get().method_string())},
                                {"path", req.path},
@@ -175,6 +177,7 @@ class session {
 
     // From a complete header to an answer. An outage becomes 503 and a bug 500, each for this request alone.
     asio::awaitable<response> receive(parser& p, request& req) {
+        req.fields = &p.get();
         dispatch d(services_, req);
         response answer;
         try {

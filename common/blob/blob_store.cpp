@@ -86,6 +86,16 @@ asio::awaitable<std::invoke_result_t<Work&>> blob_store::in_time(Work work) {
 
 blob_store::blob_store(fs::path root, asio::thread_pool& pool) : root_(std::move(root)), pool_(pool) {}
 
+namespace {
+std::string path_of(const fs::path& root, const blob_id& b) {
+    const auto& r = root.native();
+    std::string p;
+    p.reserve(r.size() + b.org.size() + b.sha256.size() + 5);
+    p.append(r).append("/").append(b.org).append("/").append(b.sha256, 0, 2).append("/").append(b.sha256);
+    return p;
+}
+} // namespace
+
 fs::path blob_store::directory(const blob_id& b) const {
     return root_ / b.org / b.sha256.substr(0, 2);
 }
@@ -111,11 +121,32 @@ asio::awaitable<void> blob_store::check(std::string id) {
 }
 
 asio::awaitable<std::optional<std::uint64_t>> blob_store::find(blob_id b) {
-    auto work = [root = root_, path = directory(b) / b.sha256] {
-        const auto size = regular_size(path);
-        if (!size)
-            require_marker(root);
-        return size;
+    std::vector<blob_id> one;
+    one.push_back(std::move(b));
+    const auto looks = co_await find_all(std::move(one));
+    if (looks.front().failed)
+        std::rethrow_exception(looks.front().failed);
+    co_return looks.front().size;
+}
+
+asio::awaitable<std::vector<blob_store::seen>> blob_store::find_all(std::vector<blob_id> ids) {
+    auto work = [root = root_, ids = std::move(ids)] {
+        std::vector<seen> out(ids.size());
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            // Of a line of equal ones, as many retries of one run make it, one look is enough.
+            if (i > 0 && ids[i].sha256 == ids[i - 1].sha256 && ids[i].org == ids[i - 1].org) {
+                out[i] = out[i - 1];
+                continue;
+            }
+            try {
+                out[i].size = regular_size(path_of(root, ids[i]));
+                if (!out[i].size)
+                    require_marker(root);
+            } catch (...) {
+                out[i].failed = std::current_exception();
+            }
+        }
+        return out;
     };
     co_return co_await in_time(std::move(work));
 }

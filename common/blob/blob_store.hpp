@@ -16,6 +16,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -69,6 +70,12 @@ class blob_store {
     // Size of a whole regular file, or nothing: absent, or something else stands in its place. Without the
     // marker nothing is absent: then both throw outage.
     boost::asio::awaitable<std::optional<std::uint64_t>> find(blob_id b);
+    // The same for many at once; what is wrong with one of them is that one's.
+    struct seen {
+        std::optional<std::uint64_t> size;
+        std::exception_ptr failed; // find would have thrown it
+    };
+    boost::asio::awaitable<std::vector<seen>> find_all(std::vector<blob_id> ids);
     boost::asio::awaitable<std::optional<open_blob>> open(blob_id b);
     // The caller has pinned the blob. Writes nothing if it is there with the right size already.
     boost::asio::awaitable<void> put(blob_id b, std::string bytes);

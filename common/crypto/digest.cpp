@@ -7,6 +7,8 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <stdexcept>
 
 namespace reprise {
@@ -58,9 +60,40 @@ bool is_sha256_hex(std::string_view s) {
            std::ranges::all_of(s, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
+namespace {
+
+// OpenSSL's generator costs as much for sixteen bytes as for a thousand, and a request needs some four times.
+class random_store {
+  public:
+    void take(unsigned char* out, std::size_t size) {
+        if (size > bytes_.size()) {
+            make(out, size);
+            return;
+        }
+        if (bytes_.size() - used_ < size) {
+            make(bytes_.data(), bytes_.size());
+            used_ = 0;
+        }
+        std::memcpy(out, bytes_.data() + used_, size);
+        OPENSSL_cleanse(bytes_.data() + used_, size); // nobody gets them again, nor can read them here
+        used_ += size;
+    }
+
+  private:
+    static void make(unsigned char* out, std::size_t size) {
+        if (RAND_bytes(out, static_cast<int>(size)) != 1)
+            throw std::runtime_error("no random numbers");
+    }
+    std::array<unsigned char, 1024> bytes_{};
+    std::size_t used_ = bytes_.size();
+};
+
+} // namespace
+
+// A child process must not use it after a fork without exec: it would get the same numbers.
 void fill_random(void* out, std::size_t size) {
-    if (RAND_bytes(static_cast<unsigned char*>(out), static_cast<int>(size)) != 1)
-        throw std::runtime_error("no random numbers");
+    thread_local random_store store;
+    store.take(static_cast<unsigned char*>(out), size);
 }
 
 std::string random_base32(std::size_t characters) {

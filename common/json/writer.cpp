@@ -2,13 +2,43 @@
 
 #include "common/json/utf8.hpp"
 
+#include <algorithm>
+#include <cstring>
+
 namespace reprise::json {
+namespace {
+
+bool stands_for_itself(std::string_view s) {
+    return std::ranges::all_of(s, [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+}
+
+} // namespace
+
+void writer::output::copy(std::string_view text, rapidjson::Type type) {
+    Prefix(type);
+    std::memcpy(os_->Push(text.size()), text.data(), text.size());
+}
+
+void writer::output::copy_quoted(std::string_view text) {
+    Prefix(rapidjson::kStringType);
+    char* to = os_->Push(text.size() + 2);
+    *to++ = '"';
+    std::memcpy(to, text.data(), text.size());
+    to[text.size()] = '"';
+}
+
+writer& writer::key(std::string_view k) {
+    out_.copy_quoted(k);
+    return *this;
+}
 
 writer& writer::string(std::string_view s) {
     const auto put = [this](std::string_view t) {
         out_.String(t.data(), static_cast<rapidjson::SizeType>(t.size()));
     };
-    if (is_utf8(s))
+    if (stands_for_itself(s))
+        out_.copy_quoted(s);
+    else if (is_utf8(s))
         put(s);
     else
         put(as_utf8(s));

@@ -1,5 +1,6 @@
-// Writes JSON without building a tree. RapidJSON does the escaping; strings must be valid UTF-8, which `string`
-// ensures by replacing what is not.
+// Writes JSON without building a tree. RapidJSON does the punctuation and the escaping; strings must be valid UTF-8, which
+// `string` ensures by replacing what is not. What needs no escaping, and what is JSON already, is copied as it stands
+// (RapidJSON goes character by character).
 #pragma once
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
@@ -18,14 +19,12 @@ class writer {
     writer& end_object() { return out_.EndObject(), *this; }
     writer& begin_array() { return out_.StartArray(), *this; }
     writer& end_array() { return out_.EndArray(), *this; }
-    writer& key(std::string_view k) { return out_.Key(k.data(), static_cast<rapidjson::SizeType>(k.size())), *this; }
+    writer& key(std::string_view k); // one that needs no escaping
     writer& string(std::string_view s);
     writer& number(std::int64_t n) { return out_.Int64(n), *this; }
     writer& boolean(bool b) { return out_.Bool(b), *this; }
     // `text` is a complete JSON value already.
-    writer& raw(std::string_view text) {
-        return out_.RawValue(text.data(), text.size(), rapidjson::kObjectType), *this;
-    }
+    writer& raw(std::string_view text) { return out_.copy(text, rapidjson::kObjectType), *this; }
 
     writer& member(std::string_view k, std::string_view s) { return key(k).string(s); }
     writer& member(std::string_view k, const char* s) { return key(k).string(s); }
@@ -40,8 +39,15 @@ class writer {
     std::string take() const { return std::string(text()); }
 
   private:
+    class output : public rapidjson::Writer<rapidjson::StringBuffer> {
+      public:
+        using Writer::Writer;
+        void copy(std::string_view text, rapidjson::Type type);
+        void copy_quoted(std::string_view text);
+    };
+
     rapidjson::StringBuffer buffer_;
-    rapidjson::Writer<rapidjson::StringBuffer> out_;
+    output out_;
 };
 
 } // namespace reprise::json

@@ -31,6 +31,13 @@ std::int64_t record::number(std::string_view field) const {
     return to_number(text(field));
 }
 
+std::size_t record::bytes() const {
+    std::size_t n = 0;
+    for (const auto& [name, value] : fields_)
+        n += name.size() + value.size();
+    return n;
+}
+
 void record::set(std::string_view field, std::string value) {
     for (auto& [name, old] : fields_)
         if (name == field) {

@@ -22,6 +22,8 @@ class record {
     std::string_view text(std::string_view field) const; // empty if absent
     std::int64_t number(std::string_view field) const;   // 0 if absent or empty
     void set(std::string_view field, std::string value);
+    std::size_t bytes() const; // of names and values
+    void append(std::string_view field, std::string value) { fields_.emplace_back(field, std::move(value)); } // a new one
 
   private:
     std::vector<std::pair<std::string, std::string>> fields_;

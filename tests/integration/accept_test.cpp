@@ -12,7 +12,7 @@ TEST_F(Accept, AnAcceptedRunIsQueuedEverywhereAtOnce) {
     ASSERT_TRUE(a) << a.error().message;
     EXPECT_FALSE(a->replayed);
     EXPECT_EQ(a->queued, 1);
-    EXPECT_EQ(a->project.text("name"), "Pets");
+    EXPECT_EQ(hash(keys::project(0, a->project)).at("name"), "Pets");
     const auto r = run(n.id);
     EXPECT_EQ(r.at("status"), "queued");
     EXPECT_EQ(r.at("where"), "stream");
@@ -138,10 +138,89 @@ TEST_F(Accept, AFullQueueRefusesAndKeepsNothing) {
 
 TEST_F(Accept, ProjectsAreFoundByNameWithinTheirOrganisation) {
     const auto first = accept(a_start()), second = accept(a_start());
-    EXPECT_EQ(first->project.text("id"), second->project.text("id"));
-    EXPECT_EQ(second->project.number("runs"), 2);
+    EXPECT_EQ(first->project, second->project);
+    EXPECT_EQ(second->runs_of_project, 2);
     org("other", "active", "");
-    EXPECT_NE(accept(a_start("other"))->project.text("id"), first->project.text("id"));
+    EXPECT_NE(accept(a_start("other"))->project, first->project);
+}
+
+// What is asked for in one turn of the loop goes to Redis as one call; each is answered as if it had come alone.
+class AcceptMany : public QueueTest {
+  protected:
+    std::vector<result<accepted_run>> accept_together(const std::vector<new_run>& runs) {
+        std::vector<result<accepted_run>> answers(runs.size(), failure{errc::internal_error, "no answer"});
+        std::size_t missing = runs.size();
+        for (std::size_t i = 0; i < runs.size(); ++i)
+            boost::asio::co_spawn(io_, queue_->accept(0, runs[i]),
+                                  [&, i](std::exception_ptr failed, result<accepted_run> a) {
+                                      if (!failed)
+                                          answers[i] = std::move(a);
+                                      --missing;
+                                  });
+        io_.restart();
+        while (missing > 0)
+            io_.run_one();
+        return answers;
+    }
+    std::int64_t calls_of_accept() {
+        const std::string all(ask("INFO", "commandstats").text());
+        const auto at = all.find("cmdstat_fcall:calls=");
+        return at == std::string::npos ? 0 : std::stoll(all.substr(at + 20));
+    }
+};
+
+TEST_F(AcceptMany, GoInOneCallAndAreCountedOneByOne) {
+    const auto source = queued();
+    std::vector<new_run> runs;
+    for (int i = 0; i < 10; ++i)
+        runs.push_back(a_retry_of(source));
+    const auto before = calls_of_accept();
+    const auto answers = accept_together(runs);
+    EXPECT_EQ(calls_of_accept() - before, 1);
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+        ASSERT_TRUE(answers[i]) << answers[i].error().message;
+        EXPECT_EQ(answers[i]->run, runs[i].id);
+        EXPECT_EQ(answers[i]->nth, static_cast<std::int64_t>(i) + 1);
+        EXPECT_EQ(answers[i]->queued, static_cast<std::int64_t>(i) + 2);
+        EXPECT_EQ(answers[i]->runs_of_project, static_cast<std::int64_t>(i) + 2);
+        EXPECT_EQ(run(runs[i].id).at("nth"), std::to_string(i + 1));
+        EXPECT_FALSE(ask("ZSCORE", key("retries:" + source), runs[i].id).is_nil());
+    }
+    EXPECT_EQ(stat("accepted"), 11);
+    expect_consistent();
+}
+
+TEST_F(AcceptMany, AQuotaIsNotOverdrawnAndAKeyMakesOneRun) {
+    org("acme", "active", "3");
+    std::vector<new_run> runs;
+    for (int i = 0; i < 6; ++i)
+        runs.push_back(a_start());
+    runs[0].idem = runs[1].idem = "key";
+    runs[0].fingerprint = runs[1].fingerprint = "print";
+    const auto answers = accept_together(runs);
+    ASSERT_TRUE(answers[0] && answers[1]);
+    EXPECT_FALSE(answers[0]->replayed);
+    EXPECT_TRUE(answers[1]->by_key);
+    EXPECT_EQ(answers[1]->run, runs[0].id);
+    EXPECT_TRUE(answers[2] && answers[3]);
+    EXPECT_EQ(answers[4].error().code, errc::quota_exceeded);
+    EXPECT_EQ(answers[5].error().code, errc::quota_exceeded);
+    EXPECT_EQ(stat("accepted"), 3);
+    expect_consistent();
+}
+
+TEST_F(AcceptMany, ABrokenRecordFailsOnlyThoseThatNeedIt) {
+    const auto source = queued();
+    const auto broken = id();
+    ask("SET", keys::run(0, broken), "no hash");
+    const std::vector<new_run> runs{a_retry_of(source), a_retry_of(broken), a_retry_of(source)};
+    const auto answers = accept_together(runs);
+    EXPECT_TRUE(answers[0] && answers[2]);
+    ASSERT_FALSE(answers[1]);
+    EXPECT_EQ(answers[1].error().message, "no answer"); // Redis refused it
+    EXPECT_EQ(answers[2]->nth, 2);
+    EXPECT_EQ(stat("accepted"), 3);
+    expect_consistent();
 }
 
 TEST_F(Accept, ABlobThatIsOnlyBeingWrittenIsNothingThatARetryMayCountOn) {

@@ -51,7 +51,7 @@ class run_process {
                 co_await fail(errc::run_deadline, rule.name, "the run took longer than it may");
                 co_return;
             }
-            if (co_await begin(i, rule) == write_outcome::stale)
+            if (!rule.takes_no_time() && co_await begin(i, rule) == write_outcome::stale)
                 co_return;
             step_context context{
                 rule, *space_, *held_, deps_.plans.tools(), deadline_, deps_.step_path, run_.fields.text("trace")};
@@ -60,6 +60,10 @@ class run_process {
             const bool go_on = co_await settle(i, rule, outcome);
             in_hand_ = plan_.steps.size();
             if (!go_on)
+                co_return;
+            // What begins next tells of the end of this one; a step that takes no time has no beginning.
+            const bool next_is_silent = i + 1 < plan_.steps.size() && plan_.steps[i + 1].takes_no_time();
+            if (next_is_silent && co_await tell_ends(plan_.steps[i + 1]) == write_outcome::stale)
                 co_return;
         }
         co_await finish_well();
@@ -76,6 +80,8 @@ class run_process {
 
     // Off the thread that keeps the leases: a command may have left a hundred thousand files.
     asio::awaitable<void> clear_up() {
+        if (!space_ || !space_->is_on_disk())
+            co_return;
         auto work = [space = std::exchange(space_, nullptr)]() mutable { space.reset(); };
         co_await on_pool(deps_.pool, std::move(work));
     }
@@ -129,7 +135,6 @@ class run_process {
     // it waits as well.
     template <class Call>
     asio::awaitable<write_outcome> insist(Call& call) {
-        asio::steady_timer pause(co_await asio::this_coro::executor);
         const auto patience = boottime_ms() + drain_patience_ms;
         while (!held_->lost) {
             try {
@@ -142,7 +147,7 @@ class run_process {
             }
             if (held_->hand_back && boottime_ms() >= patience)
                 held_->lost = true;
-            pause.expires_after(pause_between_tries);
+            asio::steady_timer pause(co_await asio::this_coro::executor, pause_between_tries);
             co_await pause.async_wait(asio::use_awaitable);
         }
         co_return write_outcome::stale;
@@ -163,10 +168,17 @@ class run_process {
         change.status = "running";
         change.facts = step_facts(rule, "running", attempt_);
         pending_.push_back(std::move(change));
+        if (log::writes(log::level::debug))
+            log::debug("step_begins", {{"run", run_.id}, {"step", rule.name}, {"attempt", std::to_string(attempt_)}});
+        co_return co_await tell_ends(rule);
+    }
+
+    // Records what is pending; `rule` is the step that is current then.
+    asio::awaitable<write_outcome> tell_ends(const step_rule& rule) {
         const auto& t = held_->ticket;
-        const auto plan = plan_.plan();
+        const std::string plan = plan_told_ ? std::string() : plan_.plan;
         auto call = [&] { return deps_.queue.step(t, plan, rule.name, pending_); };
-        log::debug("step_begins", {{"run", run_.id}, {"step", rule.name}, {"attempt", std::to_string(attempt_)}});
+        plan_told_ = true;
         co_return co_await tell(call);
     }
 
@@ -311,6 +323,7 @@ class run_process {
     std::string quality_;
     std::size_t in_hand_ = ~std::size_t{0}; // index of the step that is being performed
     int attempt_ = 1;                       // of that step
+    bool plan_told_ = false;
 };
 
 } // namespace

@@ -161,7 +161,8 @@ class worker {
         const auto ticket = c.ticket;
         auto held = held_.add(c.ticket, claim_sent + settings_.common.lease_ms);
         held->hand_back = draining_; // it came while we were closing: nothing of it has been begun
-        log::debug("claimed", {{"run", id}, {"epoch", std::to_string(c.ticket.epoch)}});
+        if (log::writes(log::level::debug))
+            log::debug("claimed", {{"run", id}, {"epoch", std::to_string(c.ticket.epoch)}});
         asio::co_spawn(
             io_, process_run(std::move(c), std::move(held), deps_), [this, id, ticket](std::exception_ptr failed) {
                 held_.remove(ticket);

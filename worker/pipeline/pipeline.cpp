@@ -112,6 +112,11 @@ pipeline read_pipeline(const json::value& v, const std::string& mode, const std:
         if (!names.insert(p.steps.back().name).second)
             wrong(mode, "has two steps named " + p.steps.back().name);
     }
+    json::writer w;
+    w.begin_object().key("steps").begin_array();
+    for (const auto& s : p.steps)
+        w.begin_object().member("name", s.name).member("digest", s.digest()).end_object();
+    p.plan = w.end_array().end_object().take();
     return p;
 }
 
@@ -123,14 +128,6 @@ std::string step_rule::digest() const {
     for (const auto& word : argv)
         d.update(word + '\0');
     return d.hex().substr(0, 16);
-}
-
-std::string pipeline::plan() const {
-    json::writer w;
-    w.begin_object().key("steps").begin_array();
-    for (const auto& s : steps)
-        w.begin_object().member("name", s.name).member("digest", s.digest()).end_object();
-    return w.end_array().end_object().take();
 }
 
 pipelines pipelines::parse(std::string_view text, const std::string& toolchain) {

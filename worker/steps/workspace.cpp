@@ -17,8 +17,6 @@ workspace::workspace(const fs::path& parent, const claim_ticket& ticket, const r
       org_(run.org()),
       blobs_(blobs),
       pool_(pool) {
-    fs::create_directory(root_);
-    fs::permissions(root_, fs::perms::owner_all);
     const auto tree = json::parse(run.fields.text("inputs"));
     if (tree && tree->IsObject())
         for (const auto& m : tree->GetObject())
@@ -27,7 +25,17 @@ workspace::workspace(const fs::path& parent, const claim_ticket& ticket, const r
 }
 
 workspace::~workspace() {
-    remove_tree(root_);
+    if (made_)
+        remove_tree(root_);
+}
+
+const fs::path& workspace::root() {
+    if (!made_) {
+        fs::create_directory(root_);
+        made_ = true;
+        fs::permissions(root_, fs::perms::owner_all);
+    }
+    return root_;
 }
 
 void remove_tree(const fs::path& root) {
@@ -91,7 +99,7 @@ asio::awaitable<result<fs::path>> workspace::artifact_file(std::string key) {
     auto bytes = co_await read_artifact(key);
     if (!bytes)
         co_return bytes.error();
-    const auto file = root_ / fs::path(key).filename();
+    const auto file = root() / fs::path(key).filename();
     auto work = [&file, &text = *bytes] { write_file(file, text); };
     co_await on_pool(pool_, std::move(work));
     files_[key] = file;
@@ -99,7 +107,7 @@ asio::awaitable<result<fs::path>> workspace::artifact_file(std::string key) {
 }
 
 fs::path workspace::make_directory(std::string_view name) {
-    const auto d = root_ / ("step-" + std::string(name));
+    const auto d = root() / ("step-" + std::string(name));
     fs::remove_all(d);
     fs::create_directory(d);
     return d;

@@ -24,7 +24,6 @@ void remove_tree(const std::filesystem::path& root);
 
 class workspace {
   public:
-    // Throws std::filesystem::filesystem_error if the directory cannot be made.
     workspace(const std::filesystem::path& parent, const claim_ticket& ticket, const run_record& run,
               blob_store& blobs, boost::asio::thread_pool& pool);
     ~workspace(); // removes the directory: blocking, so the last owner lets it go on a pool
@@ -43,7 +42,9 @@ class workspace {
     // As a file; the same one for each call.
     boost::asio::awaitable<result<std::filesystem::path>> artifact_file(std::string key);
 
-    const std::filesystem::path& root() const { return root_; }
+    // The directory, made when it is asked for first: many a step needs none. Throws std::filesystem::filesystem_error.
+    const std::filesystem::path& root();
+    bool is_on_disk() const { return made_; }
     // A new, empty directory.
     std::filesystem::path make_directory(std::string_view name);
     const std::string& org() const { return org_; }
@@ -51,7 +52,8 @@ class workspace {
 
   private:
     boost::asio::awaitable<result<std::string>> fetch(std::string what, blob_reference b);
-    std::filesystem::path root_;
+    const std::filesystem::path root_;
+    bool made_ = false;
     std::string org_;
     blob_store& blobs_;
     boost::asio::thread_pool& pool_;

@@ -235,25 +235,6 @@ local function bury(p, r, now, code, step, message)
     'code', code, 'step', step, 'message', message, 'epoch', r.epoch)
 end
 
--- The fence: every write of a worker begins with (run, epoch, token, worker). Answers the run's fields by name if that claim
--- holds it now; otherwise nil and what to reply. A call repeated after a lost reply finds what it did the first time (the
--- token is still the caller's, and the run where that call left it: in `status`, `later` epochs on) and is answered ok. A
--- refused write is counted (apart, when a cancel is the reason) and listed.
-local function fence(p, now, a, what, names, status, later)
-  local v = redis.call('HMGET', p .. 'run:' .. a[1], unpack(names))
-  local r = { id = a[1] }
-  for i = 1, #names do r[names[i]] = v[i] end
-  local found, current, asked = r.status or 'unknown', r.epoch or '0', tonumber(a[2])
-  r.epoch, r.seq, r.made = tonumber(current), tonumber(r.seq or 0), r.made or ''
-  r.kept, r.history, r.hold = r.kept or '', r.history or '', hold_of(r)
-  if r.token == a[3] and found == 'running' and r.epoch == asked then return r end
-  if r.token == a[3] and found == status and r.epoch == asked + later then return nil, { 'ok' } end
-  count(p, found == 'canceled' and 'fenced_canceled' or 'fenced', 1)
-  redis.call('XADD', p .. 'fenced', 'MAXLEN', '~', FENCED_KEPT, '*', 'run', a[1], 'worker', a[4], 'what', what,
-    'epoch', a[2], 'current', current, 'status', found)
-  return nil, { 'stale', found, tonumber(current) }
-end
-
 local function register(name, callback, flags)
   redis.register_function { function_name = '@PREFIX@' .. name, callback = callback, flags = flags }
 end

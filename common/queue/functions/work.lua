@@ -146,15 +146,39 @@ local function held(keys, a)
   return reply
 end
 
+-- Where a write finds what it has read of its run; behind these stand `s.<n>` and `t.<n>` of the steps that change.
+local STATUS, EPOCH, SEQ, ORG, PROJECT, TOKEN, MADE, TRAIL = 1, 2, 3, 4, 5, 6, 7, 8
+local HISTORY, STREAM, TICKET, CREATED, KEPT, HOLD, KEPT_UNTIL = 9, 10, 11, 12, 13, 14, 15
 local STEP_READS = { 'status', 'epoch', 'seq', 'org', 'project', 'token', 'made', 'trail' }
-local END_READS = { 'status', 'epoch', 'seq', 'history', 'org', 'project', 'stream', 'ticket', 'created', 'kept', 'hold',
-  'keptUntil', 'token', 'made', 'trail' }
+local END_READS = { 'status', 'epoch', 'seq', 'org', 'project', 'token', 'made', 'trail', 'history', 'stream', 'ticket',
+  'created', 'kept', 'hold', 'keptUntil' }
 
--- `names`, and what the hash says of the steps that change.
-local function with_steps(names, a, first)
-  if #a < first then return names end
-  local all = { unpack(names) }
-  for i = first, #a, 6 do add(all, 's.' .. a[i], 't.' .. a[i]) end
+-- The fence: every write of a worker begins with (run, epoch, token, worker), at a[i]. Answers nil if that claim holds the run
+-- now; else what to reply. A call repeated after a lost reply finds what it did the first time (the token is still the
+-- caller's, and the run where that call left it: in `status`, `later` epochs on) and is answered ok. A refused write is
+-- counted (apart, when a cancel is the reason) and listed.
+local function fence(p, v, a, i, what, status, later)
+  if v[STATUS] == 'running' and v[EPOCH] == a[i + 1] and v[TOKEN] == a[i + 2] then return nil end
+  local found, current = v[STATUS] or 'unknown', v[EPOCH] or '0'
+  if v[TOKEN] == a[i + 2] and found == status and tonumber(current) == tonumber(a[i + 1]) + later then return { 'ok' } end
+  count(p, found == 'canceled' and 'fenced_canceled' or 'fenced', 1)
+  redis.call('XADD', p .. 'fenced', 'MAXLEN', '~', FENCED_KEPT, '*', 'run', a[i], 'worker', a[i + 3], 'what', what,
+    'epoch', a[i + 1], 'current', current, 'status', found)
+  return { 'stale', found, tonumber(current) }
+end
+
+-- `names` and those of the steps that change, as a list that is made once.
+local lists, listed = {}, 0
+local function reads_of(kind, a, first, last)
+  if first > last then return kind.reads end
+  local known = kind.name
+  for i = first, last, 6 do known = known .. ' ' .. a[i] end
+  local all = lists[known]
+  if all then return all end
+  all = { unpack(kind.reads) }
+  for i = first, last, 6 do add(all, 's.' .. a[i], 't.' .. a[i]) end
+  if listed >= 500 then lists, listed = {}, 0 end
+  lists[known], listed = all, listed + 1
   return all
 end
 
@@ -162,115 +186,131 @@ end
 -- JSON array, or empty), blobs of the artifacts. One that is already recorded is passed over, so a repeated call
 -- changes nothing; nor does a beginning that comes late, after the end of the same claim's work on the step (t.<n> is
 -- `started`, or `started ended epoch`). Adds what the hash is to be given to `fields`; answers how many were new.
-local function record_steps(p, r, now, worker, a, first, fields)
-  local new = 0
-  for i = first, #a, 6 do
-    local n, phase, facts = a[i], a[i + 1], a[i + 3]
-    local times = r['t.' .. n] or ''
-    local late = phase == 'begin' and tonumber(string.match(times, ' (%d+)$') or -1) == r.epoch
-    if r['s.' .. n] ~= facts and not late then
+local function record_steps(p, r, now, v, at, a, first, last, worker, fields)
+  local new, today = 0, stamp(now)
+  for i = first, last, 6 do
+    local n, facts, times = a[i], a[i + 3], v[at + 1] or ''
+    local ends = a[i + 1] == 'end'
+    local late = not ends and tonumber(string.match(times, ' (%d+)$') or -1) == r.epoch
+    if v[at] ~= facts and not late then
       new = new + 1
       r.seq = r.seq + 1
-      local at, name, what = stamp(now), string.match(facts, '"name":"([^" ]+)"') or n, 'step.' .. a[i + 2]
-      if phase == 'end' then at = (string.match(times, '^%d+') or at) .. ' ' .. at .. ' ' .. text(r.epoch) end
-      r['s.' .. n], r['t.' .. n] = facts, at
-      r.trail = latest(r.trail or '', TRAIL_KEPT) .. text(r.seq) .. ' ' .. stamp(now) .. ' ' .. what .. ' ' .. name .. '\n'
-      add(fields, 's.' .. n, facts, 't.' .. n, at)
+      local span, what = today, 'step.' .. a[i + 2]
+      local name = string.match(facts, '"name":"([^" ]+)"') or n
+      if ends then span = (string.match(times, '^%d+') or today) .. ' ' .. today .. ' ' .. text(r.epoch) end
+      r.trail = latest(r.trail, TRAIL_KEPT) .. text(r.seq) .. ' ' .. today .. ' ' .. what .. ' ' .. name .. '\n'
+      local k = #fields
+      fields[k + 1], fields[k + 2], fields[k + 3], fields[k + 4] = 's.' .. n, facts, 't.' .. n, span
       if a[i + 4] ~= '' then
         r.made = r.made == '' and a[i + 5] or r.made .. ' ' .. a[i + 5]
         add(fields, 'a.' .. n, a[i + 4], 'made', r.made)
       end
       announce(p, r, now, what, name, worker, n)
     end
+    at = at + 2
   end
   if new > 0 then add(fields, 'trail', r.trail) end
   return new
 end
 
--- The writes of a worker, of which one call of `advance` makes many. Each begins with 1 run  2 epoch  3 token  4 worker,
--- reads `reads` at the fence, and ends with step changes from `steps` on. `again`, of those that a worker lets go of a run by,
--- is how a repeated one finds the run: its status, and how many epochs on.
+-- The run of a write that ends a worker's claim.
+local function claimed_run(v, a, i)
+  return { id = a[i], status = v[STATUS], epoch = tonumber(v[EPOCH]), seq = tonumber(v[SEQ]), org = v[ORG],
+    project = v[PROJECT], made = v[MADE] or '', trail = v[TRAIL] or '', history = v[HISTORY] or '', stream = v[STREAM],
+    ticket = v[TICKET], created = v[CREATED], kept = v[KEPT] or '',
+    hold = tonumber(v[HOLD] or tonumber(v[KEPT_UNTIL] or 0) - tonumber(v[CREATED] or 0)) }
+end
+
+-- The writes of a worker, of which one call of `advance` makes many. Each begins with run, epoch, token and worker, at a[i];
+-- then come its own words (5, 6 ...), and from the word `steps` on, until a[last], step changes. `v` is what was read.
+-- `again`, of those that let go of a run, is how a repeated one finds it: the status, and how many epochs on.
 local WRITES = {}
 
 -- step: 5 plan (JSON, kept from the first call that has one; or empty)  6 current step's name  7 hold ms for the artifacts
-WRITES.step = { reads = STEP_READS, steps = 8 }
-function WRITES.step.write(p, now, r, a)
-  local made, key, fields = r.made, p .. 'run:' .. r.id, { 'current', a[6] }
-  if a[5] ~= '' then redis.call('HSETNX', key, 'plan', a[5]) end
-  if record_steps(p, r, now, a[4], a, 8, fields) == 0 then return end
+WRITES.step = { name = 'step', reads = STEP_READS, steps = 8 }
+function WRITES.step.write(p, now, v, a, i, last)
+  local key, fields = p .. 'run:' .. a[i], { 'current', a[i + 5] }
+  local r = { id = a[i], epoch = tonumber(v[EPOCH]), seq = tonumber(v[SEQ]), org = v[ORG], project = v[PROJECT],
+    made = v[MADE] or '', trail = v[TRAIL] or '' }
+  if a[i + 4] ~= '' then redis.call('HSETNX', key, 'plan', a[i + 4]) end
+  if record_steps(p, r, now, v, #STEP_READS + 1, a, i + 7, last, a[i + 3], fields) == 0 then return end
   redis.call('HSET', key, 'seq', text(r.seq), unpack(fields))
-  if r.made ~= made then take_pinned(p, r.org, r.made, now + tonumber(a[7])) end
+  if r.made ~= (v[MADE] or '') then take_pinned(p, r.org, r.made, now + tonumber(a[i + 6])) end
 end
 
 -- finish: 5 status  6 verdict  7 quality (JSON)  8 error code or empty  9 retention ms  10 step that failed, or empty
 --         11 its message
-WRITES.finish = { reads = END_READS, steps = 12, again = function(a) return a[5], 0 end }
-function WRITES.finish.write(p, now, r, a, w)
-  local fields = {}
-  record_steps(p, r, now, a[4], a, 12, fields)
+WRITES.finish = { name = 'finish', reads = END_READS, steps = 12, again = function(a, i) return a[i + 4], 0 end }
+function WRITES.finish.write(p, now, v, a, i, last, w)
+  local r, fields = claimed_run(v, a, i), { 'verdict', a[i + 5], 'quality', a[i + 6], 'error', a[i + 7] }
+  record_steps(p, r, now, v, #END_READS + 1, a, i + 11, last, a[i + 3], fields)
   leave_running(p, r, w)
-  if a[5] == 'failed' then bury(p, r, now, a[8], a[10], a[11]) end
-  end_run(p, r, now, a[5], a[4], a[8], tonumber(a[9]), add(fields, 'verdict', a[6], 'quality', a[7], 'error', a[8]), w)
+  if a[i + 4] == 'failed' then bury(p, r, now, a[i + 7], a[i + 9], a[i + 10]) end
+  end_run(p, r, now, a[i + 4], a[i + 3], a[i + 7], tonumber(a[i + 8]), fields, w)
 end
 
 -- release: 5 delay ms  6 cause. Hands a run back: at once to the stream that is read first, or after a delay.
-WRITES.release = { reads = END_READS, steps = 7, again = function() return 'queued', 1 end }
-function WRITES.release.write(p, now, r, a)
-  local delay, fields, key = tonumber(a[5]), {}, p .. 'run:' .. r.id
-  record_steps(p, r, now, a[4], a, 7, fields)
+WRITES.release = { name = 'release', reads = END_READS, steps = 7, again = function() return 'queued', 1 end }
+function WRITES.release.write(p, now, v, a, i, last)
+  local r, delay, fields, key = claimed_run(v, a, i), tonumber(a[i + 4]), {}, p .. 'run:' .. a[i]
+  local recorded = record_steps(p, r, now, v, #END_READS + 1, a, i + 6, last, a[i + 3], fields)
   leave_running(p, r)
   -- Handed back before anything was begun: the run's deadline does not count yet.
-  if not r['s.0'] and not redis.call('HGET', key, 's.0') then redis.call('HDEL', key, 'claimed') end
-  if delay == 0 then return requeue(p, r, now, 'again', a[4], a[6], fields) end
+  if recorded == 0 and not redis.call('HGET', key, 's.0') then redis.call('HDEL', key, 'claimed') end
+  if delay == 0 then return requeue(p, r, now, 'again', a[i + 3], a[i + 5], fields) end
   r.epoch = r.epoch + 1
   redis.call('ZADD', p .. 'delayed', stamp(now + delay), r.id)
   redis.call('ZADD', p .. 'queued', stamp(now), r.id)
   count(p, 'queued', 1)
-  move(p, r, now, 'queued', a[4], a[6],
+  move(p, r, now, 'queued', a[i + 3], a[i + 5],
     add(fields, 'where', 'delayed', 'ticket', '', 'worker', '', 'keptUntil', hold_on(p, r, now)))
 end
 
 -- block: 5 tool. Parks a run until some worker has the tool.
-WRITES.block = { reads = END_READS, steps = 6, again = function() return 'blocked', 1 end }
-function WRITES.block.write(p, now, r, a)
-  local fields = {}
-  record_steps(p, r, now, a[4], a, 6, fields)
+WRITES.block = { name = 'block', reads = END_READS, steps = 6, again = function() return 'blocked', 1 end }
+function WRITES.block.write(p, now, v, a, i, last)
+  local r, tool, fields = claimed_run(v, a, i), a[i + 4], {}
+  record_steps(p, r, now, v, #END_READS + 1, a, i + 5, last, a[i + 3], fields)
   leave_running(p, r)
   r.epoch = r.epoch + 1
-  redis.call('ZADD', p .. 'blocked:' .. a[5], stamp(now), r.id)
+  redis.call('ZADD', p .. 'blocked:' .. tool, stamp(now), r.id)
   redis.call('ZADD', p .. 'blocked', stamp(now), r.id)
   count(p, 'blocked', 1)
-  move(p, r, now, 'blocked', a[4], 'needs ' .. a[5], add(fields, 'where', 'parked', 'ticket', '', 'worker', '',
-    'tool', a[5], 'verdict', 'needs_setup', 'keptUntil', hold_on(p, r, now)))
+  move(p, r, now, 'blocked', a[i + 3], 'needs ' .. tool, add(fields, 'where', 'parked', 'ticket', '', 'worker', '',
+    'tool', tool, 'verdict', 'needs_setup', 'keptUntil', hold_on(p, r, now)))
 end
 
-local MOST_WRITES = 256
+local MOST_WORDS = 100000
 
 -- advance: for each write: its name (see WRITES), how many words follow, and these. At most one write about a run.
 -- Answers {'ok', now, and for each, in order, {'ok'}, {'stale', status, epoch} or {'refused', code, detail}}.
 local function advance(keys, a)
-  local p, now, writes, reply, i = keys[1], clock(), {}, { 'ok' }, 1
-  reply[2] = now
+  local p, now, size = keys[1], clock(), #a
+  local reply, writes, i = { 'ok', now }, {}, 1
+  if size > MOST_WORDS then return redis.error_reply('ERR too many writes in one call') end
   -- All are looked at before one is written: a record that cannot be read leaves none half made.
-  while i < #a do
-    local size = tonumber(a[i + 1])
-    local words, kind = { unpack(a, i + 2, i + 1 + size) }, WRITES[a[i]]
-    if not kind or #writes == MOST_WRITES then return redis.error_reply('ERR no such write, or too many') end
-    local write = { words = words, kind = kind }
-    if a[i] == 'finish' and not ENDS.finish[words[5]] then
-      write.reply = { 'refused', 'bad_status', words[5] }
+  while i < size do
+    local kind, first, last = WRITES[a[i]], i + 2, i + 1 + tonumber(a[i + 1])
+    if not kind then return redis.error_reply('ERR there is no such write: ' .. a[i]) end
+    local answer, v
+    if kind == WRITES.finish and not ENDS.finish[a[first + 4]] then
+      answer = { 'refused', 'bad_status', a[first + 4] }
     else
       local status, later
-      if kind.again then status, later = kind.again(words) end
-      write.run, write.reply = fence(p, now, words, a[i], with_steps(kind.reads, words, kind.steps), status, later)
+      v = redis.call('HMGET', p .. 'run:' .. a[first], unpack(reads_of(kind, a, first + kind.steps - 1, last)))
+      if kind.again then status, later = kind.again(a, first) end
+      answer = fence(p, v, a, first, kind.name, status, later)
     end
-    add(writes, write)
-    i = i + 2 + size
+    reply[#reply + 1] = answer or false
+    writes[#writes + 1] = { kind = kind, first = first, last = last, v = v }
+    i = last + 1
   end
-  local w = put_off()
-  for _, write in ipairs(writes) do
-    if write.run then write.kind.write(p, now, write.run, write.words, w) end
-    add(reply, write.reply or { 'ok' })
+  local w, done = put_off(), { 'ok' }
+  for n, write in ipairs(writes) do
+    if not reply[n + 2] then
+      write.kind.write(p, now, write.v, a, write.first, write.last, w)
+      reply[n + 2] = done
+    end
   end
   write_put_off(p, w)
   return reply

@@ -61,7 +61,7 @@ class run_process {
             in_hand_ = plan_.steps.size();
             if (!go_on)
                 co_return;
-            // What begins next tells of the end of this one; a step that takes no time has no beginning.
+            // What begins next tells of the end of this one; a step that takes no time tells of its beginning only then.
             const bool next_is_silent = i + 1 < plan_.steps.size() && plan_.steps[i + 1].takes_no_time();
             if (next_is_silent && co_await tell_ends(plan_.steps[i + 1]) == write_outcome::stale)
                 co_return;
@@ -194,6 +194,7 @@ class run_process {
         step_change change;
         change.index = i;
         change.ended = true;
+        change.at_once = rule.takes_no_time();
         change.status = status;
         change.facts = step_facts(rule, status, attempt_, &o);
         if (!o.artifacts.empty())

@@ -1,5 +1,9 @@
 #include "common/queue/records.hpp"
 
+#include "common/json/document.hpp"
+#include "common/json/writer.hpp"
+
+#include <algorithm>
 #include <charconv>
 #include <stdexcept>
 
@@ -14,10 +18,51 @@ std::int64_t to_number(std::string_view s) {
 
 } // namespace
 
+std::string fixed_line(std::string_view name, std::string_view value) {
+    std::string line;
+    if (value.empty())
+        return line;
+    line.reserve(name.size() + value.size() + 2);
+    line.append(name).append(" ").append(value).append("\n");
+    return line;
+}
+
+std::string fixed_text_line(std::string_view name, std::string_view text) {
+    if (text.empty())
+        return {};
+    json::writer w;
+    w.string(text);
+    return fixed_line(name, w.text());
+}
+
 record::record(redis::reply_view hgetall) {
-    fields_.reserve(hgetall.size() / 2);
-    for (std::size_t i = 0; i + 1 < hgetall.size(); i += 2)
-        fields_.emplace_back(hgetall[i].text(), hgetall[i + 1].text());
+    fields_.reserve(hgetall.size() / 2 + 8);
+    std::string_view fixed;
+    for (std::size_t i = 0; i + 1 < hgetall.size(); i += 2) {
+        const auto name = hgetall[i].text(), value = hgetall[i + 1].text();
+        if (name == "fixed")
+            fixed = value;
+        else
+            fields_.emplace_back(name, value);
+    }
+    add_fixed(fixed); // behind the others: an earlier build of this schema wrote these facts as fields
+}
+
+void record::add_fixed(std::string_view lines) {
+    while (!lines.empty()) {
+        const auto end = std::min(lines.find('\n'), lines.size());
+        const auto line = lines.substr(0, end);
+        lines.remove_prefix(std::min(end + 1, lines.size()));
+        const auto space = line.find(' ');
+        if (space == std::string_view::npos)
+            continue;
+        const auto name = line.substr(0, space), value = line.substr(space + 1);
+        if (!value.starts_with('"')) {
+            fields_.emplace_back(name, value);
+        } else if (const auto text = json::parse(value); text && text->IsString()) {
+            fields_.emplace_back(name, std::string(text->GetString(), text->GetStringLength()));
+        }
+    }
 }
 
 std::string_view record::text(std::string_view field) const {

@@ -12,11 +12,18 @@
 
 namespace reprise {
 
+// What never changes of a run is one field of its hash, `fixed`, so that whatever reads or writes the others passes over it in
+// one go: a line `name value` for each fact that there is. No value has a line's end: documents are JSON on one line, and a
+// reason, which people write, is a JSON string.
+std::string fixed_line(std::string_view name, std::string_view value); // empty if the value is
+std::string fixed_text_line(std::string_view name, std::string_view text);
+
 // The fields of a hash. Few enough for a linear search.
 class record {
   public:
     record() = default;
-    explicit record(redis::reply_view hgetall); // flat: field, value, field, value ...
+    // Flat: field, value, field, value ... What is in `fixed` are fields like others.
+    explicit record(redis::reply_view hgetall);
 
     bool empty() const { return fields_.empty(); }
     std::string_view text(std::string_view field) const; // empty if absent
@@ -26,6 +33,7 @@ class record {
     void append(std::string_view field, std::string value) { fields_.emplace_back(field, std::move(value)); } // a new one
 
   private:
+    void add_fixed(std::string_view lines);
     std::vector<std::pair<std::string, std::string>> fields_;
 };
 

@@ -47,7 +47,8 @@ unsigned partition_of_run(const claim_ticket& t) {
 
 void append(words& to, const std::vector<step_change>& changes) {
     for (const auto& c : changes) {
-        add(to, std::to_string(c.index), c.ended ? "end" : "begin", c.status, c.facts, c.artifacts,
+        const char* phase = !c.ended ? "begin" : c.at_once ? "once" : "end";
+        add(to, std::to_string(c.index), phase, c.status, c.facts, c.artifacts,
             fmt::format("{}", fmt::join(c.blobs, " ")));
     }
 }
@@ -76,9 +77,11 @@ run_queue::run_queue(functions& f, queue_limits limits)
       advances_(f, "advance", {}, 2) {}
 
 asio::awaitable<result<accepted_run>> run_queue::accept(unsigned partition, const new_run& n) {
+    auto fixed = fixed_line("mode", n.mode) + fixed_line("trace", n.trace) + fixed_line("request", n.request) +
+                 fixed_text_line("reason", n.reason) + fixed_line("inputs", n.inputs) + fixed_line("doc", n.doc);
     auto args = list(n.id, n.org, n.project, n.project_name, n.new_project, n.api_name, n.mode, keys::default_stream,
-                     n.doc, n.inputs, fmt::format("{}", fmt::join(n.blobs, " ")), n.source, n.reason, n.actor, n.idem,
-                     n.fingerprint, n.trace, n.request);
+                     std::move(fixed), fmt::format("{}", fmt::join(n.blobs, " ")), n.source, n.actor, n.idem,
+                     n.fingerprint);
     const auto answer = co_await accepts_.call(partition, std::move(args));
     const auto r = answer.own();
     if (r[0].text() == "refused")

@@ -70,6 +70,7 @@ struct claim_result {
 struct step_change {
     std::size_t index = 0;
     bool ended = false;
+    bool at_once = false;  // it began as it ended: both are told
     std::string status;    // running, completed, failed, skipped
     std::string facts;     // JSON object
     std::string artifacts; // JSON array; empty if none

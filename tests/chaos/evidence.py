@@ -2,7 +2,7 @@
 import json
 
 from resp import Redis, pairs
-from stack import ENDED, P0
+from stack import ENDED, P0, with_fixed
 
 STREAMS = ("default", "again")
 
@@ -12,7 +12,7 @@ class Evidence:
         self.ops, self.redis = ops, redis
         self.entries_added = feed.catch_up(redis)
         self.events, self.by_run = feed.events, feed.by_run()
-        self.runs = {key[len(P0 + "run:"):]: redis.hash(key) for key in redis.call("KEYS", P0 + "run:*")}
+        self.runs = {key[len(P0 + "run:"):]: with_fixed(redis.hash(key)) for key in redis.call("KEYS", P0 + "run:*")}
         self.stats = {k: int(v) for k, v in redis.hash(P0 + "stats").items() if v.lstrip("-").isdigit()}
         self.acknowledged = {run: op for op in ops for run in op.runs}
         self.asked = {op.id: op for op in ops if op.accepts}

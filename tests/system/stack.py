@@ -28,6 +28,14 @@ DEFECTS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime erro
            '"run_abandoned"', '"loop_failed"', '"accept_ended"', '"sweep_ended"')
 
 
+def with_fixed(fields):
+    """What is in the field `fixed`, as fields like others."""
+    for line in fields.get("fixed", "").splitlines():
+        name, _, value = line.partition(" ")
+        fields.setdefault(name, json.loads(value) if value.startswith('"') else value)
+    return fields
+
+
 class Stack:
     """users: {"api" | "worker" | "test": (ACL user, password)}, with the ACL file they are in."""
 
@@ -124,7 +132,7 @@ class Stack:
     # --- what Redis says ---
 
     def run_hash(self, run):
-        return self.redis.hash(f"{P0}run:{run}")
+        return with_fixed(self.redis.hash(f"{P0}run:{run}"))
 
     def wait_status(self, run, *statuses, seconds=30):
         """Blocks on the feed until the run has one of these statuses (by default: any end); answers its hash."""

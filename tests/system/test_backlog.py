@@ -69,8 +69,7 @@ class BehindABacklog(StackTest):
         for first in range(0, BACKLOG, BATCH):
             for n in range(first, first + BATCH):
                 redis.send("FCALL", accept, 1, P0, 90_000_000, 200_000, 1, another_run(cls.source, n), "acme", like["project"],
-                           "", "", "", like["mode"], "default", like["doc"], like["inputs"], like["kept"], cls.source,
-                           "", "test", "", "", "", "")
+                           "", "", "", like["mode"], "default", like["fixed"], like["kept"], cls.source, "test", "", "")
             for answer in [redis.read() for _ in range(BATCH)]:
                 if isinstance(answer, RedisError) or answer[3][0] != "accepted":
                     raise AssertionError(f"accept answered {answer}")

@@ -31,7 +31,7 @@ struct step_rule {
     std::vector<artifact_rule> artifacts;
 
     std::string digest() const; // of what decides the step's result; part of the plan
-    // It is over as it begins, and nothing can be told of its being under way.
+    // It is over as it begins: both are told together.
     bool takes_no_time() const { return builtin == "noop" && argv.empty(); }
 };
 

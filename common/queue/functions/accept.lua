@@ -137,9 +137,9 @@ end
 local NO_SOURCE = { seq = '0', root = '', project = '' }
 
 -- What a call says of each run: the words follow each other from one run's first.
-local RUN, ORG, PROJECT, PROJECT_NAME, NEW_PROJECT, API_NAME, MODE, CLASS, DOC = 0, 1, 2, 3, 4, 5, 6, 7, 8
-local INPUTS, BLOBS, SOURCE, REASON, ACTOR, IDEM, FINGERPRINT, TRACE, REQUEST = 9, 10, 11, 12, 13, 14, 15, 16, 17
-local PER_RUN, MOST_RUNS = 18, 256
+local RUN, ORG, PROJECT, PROJECT_NAME, NEW_PROJECT, API_NAME, MODE, CLASS = 0, 1, 2, 3, 4, 5, 6, 7
+local FIXED, BLOBS, SOURCE, ACTOR, IDEM, FINGERPRINT = 8, 9, 10, 11, 12, 13
+local PER_RUN, MOST_RUNS = 14, 256
 
 -- Decides on the run whose words begin at `i`. Answers what refuses it or makes it needless; or nil, and what was found.
 local function decide(l, a, i, depth)
@@ -249,8 +249,7 @@ local function begin(p, a, n, today, till)
   redis.call('HSET', p .. 'run:' .. run, 'status', 'queued', 'seq', '1', 'epoch', '0',
     'history', '1 ' .. today .. ' queued ' .. actor .. '\n', 'org', org, 'project', project.id, 'where', 'stream',
     'stream', class, 'ticket', ticket, 'created', today, 'kept', a[i + BLOBS], 'hold', a[1], 'keptUntil', till,
-    'mode', a[i + MODE], 'root', from.root, 'source', source, 'nth', text(n.nth or 0), 'trace', a[i + TRACE],
-    'inputs', a[i + INPUTS], 'doc', a[i + DOC], 'reason', a[i + REASON], 'request', a[i + REQUEST], 'v', SCHEMA)
+    'root', from.root, 'source', source, 'nth', text(n.nth or 0), 'fixed', a[i + FIXED])
   redis.call('XADD', p .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'run', run, 'seq', '1', 'type', 'run.queued',
     'name', '', 'at', today, 'org', org, 'project', project.id, 'by', actor,
     'cause', source == '' and 'start' or 'retry of ' .. source, 'epoch', '0')
@@ -262,9 +261,9 @@ end
 --   run        id, made by the caller, so that the call can be repeated         org
 --   project    id; or empty and                                                 project_name, found or created
 --   new_project  id for it, if it has to be created                             api_name
---   mode   class   doc (immutable facts, a JSON object)                         inputs (input summary, a JSON object)
+--   mode   class                                                                fixed: what never changes (records.hpp)
 --   blobs      SHA-256 of the inputs, separated by spaces                       source run, or empty for a start
---   reason of a retry    actor    idem hash or empty    fingerprint of the request    trace (a traceparent)    request id
+--   actor      idem hash or empty                                               fingerprint of the request
 -- Answers {'ok', now, kept_until, and for each run, in order, one of}
 --   {'accepted', project, runs of the project, queued, oldest, limit, used, month, root, nth,
 --    seq of the source}   {'replayed' | 'repeated', run}   or refused: run_not_found project_not_found project_archived

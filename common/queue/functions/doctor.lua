@@ -26,8 +26,10 @@ local function broken_part(p, r)
   if not TERMINAL[r.status] and not MAY.cancel[r.status] then return 'status ' .. r.status end
   if TERMINAL[r.status] and not tonumber(r.ended) then return 'ended' end
   local key = p .. 'run:' .. r.id
+  local fixed = '\n' .. (redis.call('HGET', key, 'fixed') or '')
   for _, field in ipairs({ 'doc', 'inputs' }) do
-    if not is_json(redis.call('HGET', key, field)) then return field end
+    local fact = redis.call('HGET', key, field) or string.match(fixed, '\n' .. field .. ' ([^\n]*)')
+    if not is_json(fact) then return field end
   end
   local n = 0
   local facts = redis.call('HGET', key, 's.0')

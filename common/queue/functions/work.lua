@@ -15,7 +15,7 @@ local function already_claimed(p, worker, token, streams)
 end
 
 local CLAIM_READS = { 'status', 'epoch', 'seq', 'history', 'org', 'project', 'where', 'ticket', 'created', 'kept',
-  'keptUntil', 'mode', 'trace', 'inputs', 'claimed', 'made', 'plan' }
+  'keptUntil', 'fixed', 'claimed', 'made', 'plan' }
 
 -- The run of a ticket, or nil if the ticket no longer counts. Reads only.
 local function run_of(p, entry)
@@ -65,9 +65,9 @@ end
 
 -- What the worker needs of a run: everything of one that was begun before, or whose claim is repeated (then nothing is read yet).
 local function to_work_on(p, r, now)
-  if r.plan ~= false then return { r.id, redis.call('HGETALL', p .. 'run:' .. r.id) } end
-  return { r.id, { 'status', r.status, 'epoch', text(r.epoch), 'org', r.org, 'project', r.project, 'mode', r.mode,
-    'trace', r.trace or '', 'inputs', r.inputs, 'claimed', r.claimed or stamp(now) } }
+  if r.plan ~= false or not r.fixed then return { r.id, redis.call('HGETALL', p .. 'run:' .. r.id) } end
+  return { r.id, { 'status', r.status, 'epoch', text(r.epoch), 'org', r.org, 'project', r.project,
+    'fixed', r.fixed, 'claimed', r.claimed or stamp(now) } }
 end
 
 local MOST_CLAIMED = 256
@@ -182,30 +182,36 @@ local function reads_of(kind, a, first, last)
   return all
 end
 
--- Step changes come in sixes: index, phase ('begin' | 'end'), step status, facts (a JSON object), artifacts (a
--- JSON array, or empty), blobs of the artifacts. One that is already recorded is passed over, so a repeated call
--- changes nothing; nor does a beginning that comes late, after the end of the same claim's work on the step (t.<n> is
+-- One line of the run's story, and one event of the feed.
+local function tell_step(p, r, now, what, name, worker, n)
+  r.seq = r.seq + 1
+  r.trail = latest(r.trail, TRAIL_KEPT) .. text(r.seq) .. ' ' .. stamp(now) .. ' ' .. what .. ' ' .. name .. '\n'
+  announce(p, r, now, what, name, worker, n)
+end
+
+-- Step changes come in sixes: index, phase ('begin' | 'end' | 'once': both together), step status, facts (a JSON object),
+-- artifacts (a JSON array, or empty), blobs of the artifacts. One that is already recorded is passed over, so a repeated
+-- call changes nothing; nor does a beginning that comes late, after the end of the same claim's work on the step (t.<n> is
 -- `started`, or `started ended epoch`). Adds what the hash is to be given to `fields`; answers how many were new.
 local function record_steps(p, r, now, v, at, a, first, last, worker, fields)
   local new, today = 0, stamp(now)
   for i = first, last, 6 do
     local n, facts, times = a[i], a[i + 3], v[at + 1] or ''
-    local ends = a[i + 1] == 'end'
-    local late = not ends and tonumber(string.match(times, ' (%d+)$') or -1) == r.epoch
+    local phase = a[i + 1]
+    local late = phase == 'begin' and tonumber(string.match(times, ' (%d+)$') or -1) == r.epoch
     if v[at] ~= facts and not late then
       new = new + 1
-      r.seq = r.seq + 1
-      local span, what = today, 'step.' .. a[i + 2]
-      local name = string.match(facts, '"name":"([^" ]+)"') or n
-      if ends then span = (string.match(times, '^%d+') or today) .. ' ' .. today .. ' ' .. text(r.epoch) end
-      r.trail = latest(r.trail, TRAIL_KEPT) .. text(r.seq) .. ' ' .. today .. ' ' .. what .. ' ' .. name .. '\n'
+      local span, name = today, string.match(facts, '"name":"([^" ]+)"') or n
+      if phase == 'end' then span = string.match(times, '^%d+') or today end
+      if phase ~= 'begin' then span = span .. ' ' .. today .. ' ' .. text(r.epoch) end
+      if phase == 'once' then tell_step(p, r, now, 'step.running', name, worker, n) end
+      tell_step(p, r, now, 'step.' .. a[i + 2], name, worker, n)
       local k = #fields
       fields[k + 1], fields[k + 2], fields[k + 3], fields[k + 4] = 's.' .. n, facts, 't.' .. n, span
       if a[i + 4] ~= '' then
         r.made = r.made == '' and a[i + 5] or r.made .. ' ' .. a[i + 5]
         add(fields, 'a.' .. n, a[i + 4], 'made', r.made)
       end
-      announce(p, r, now, what, name, worker, n)
     end
     at = at + 2
   end

@@ -51,7 +51,7 @@ bool model::is_pinned(const std::string& blob) const {
 }
 
 void model::check_accept(const call& c, const answer& a, const state& after) {
-    const auto &key = c.args[14], &fingerprint = c.args[15];
+    const auto &key = c.args[12], &fingerprint = c.args[13];
     const auto* use = known_use(key);
     const bool existed = run(c.run()) != nullptr;
     if (a.head == "accepted") {
@@ -80,7 +80,7 @@ void model::check_accept(const call& c, const answer& a, const state& after) {
 }
 
 void model::check_refused_accept(const call& c, const answer& a) const {
-    const auto &blob = c.args[10], &source = c.args[11];
+    const auto &blob = c.args[9], &source = c.args[10];
     bool right = false;
     if (a.detail == "inputs_not_retained")
         right = score_of(seen_.retained, std::string(org) + "/" + blob).value_or(0) <= seen_.now + second &&
@@ -90,7 +90,7 @@ void model::check_refused_accept(const call& c, const answer& a) const {
     else if (a.detail == "quota_exceeded")
         right = seen_.limit && seen_.used >= *seen_.limit;
     else if (a.detail == "idempotency_key_reused")
-        right = known_use(c.args[14]) && known_use(c.args[14])->fingerprint != c.args[15];
+        right = known_use(c.args[12]) && known_use(c.args[12])->fingerprint != c.args[13];
     require(right, "{} is refused for no reason: {}", c.run(), a.detail);
 }
 

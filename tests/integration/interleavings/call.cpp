@@ -34,16 +34,12 @@ call accept(const order& o) {
              "",
              "flagship",
              std::string(keys::default_stream),
-             "{}",
-             "{}",
+             "inputs {}\ndoc {}\n",
              o.blob,
              o.source,
-             "",
              "client",
              o.idem,
-             o.fingerprint,
-             "",
-             ""}};
+             o.fingerprint}};
 }
 
 call cancel(const std::string& run, const std::string& token) {

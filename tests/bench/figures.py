@@ -1,0 +1,67 @@
+"""What was measured: values by name and round, ratios taken within one round, and their medians."""
+import collections
+import statistics
+
+Row = collections.namedtuple("Row", "group name unit median low high rounds")
+
+
+class Figures:
+    def __init__(self):
+        self.values, self.units, self.invalid = collections.OrderedDict(), {}, []
+        self.group, self.round = "", 0
+
+    def add(self, name, value, unit):
+        """Of this round. Answers the value."""
+        self.values.setdefault((self.group, name), {})[self.round] = value
+        self.units[(self.group, name)] = unit
+        return value
+
+    def get(self, name):
+        """Of this round; None when it was not measured."""
+        return self.values.get((self.group, name), {}).get(self.round)
+
+    def ratio(self, name, above, below):
+        """Of two figures of this round, by their names; nothing when one is missing."""
+        a, b = self.get(above), self.get(below)
+        if a is not None and b:
+            self.add(name, a / b, "x")
+
+    def refuse(self, name, why):
+        self.invalid.append({"group": self.group, "round": self.round, "case": name, "why": str(why)})
+
+    def rows(self):
+        for (group, name), by_round in self.values.items():
+            found = list(by_round.values())
+            yield Row(group, name, self.units[(group, name)], statistics.median(found), min(found), max(found), len(found))
+
+    def median(self, group, name):
+        found = self.values.get((group, name))
+        return statistics.median(found.values()) if found else None
+
+
+def shown(value, unit):
+    if unit == "x":
+        return f"{value:.2f}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def table(figures):
+    """Lines for people: per group the figures, then the ratios."""
+    lines, rows = [], list(figures.rows())
+    width = max((len(row.name) for row in rows), default=0)
+    for group in dict.fromkeys(row.group for row in rows):
+        lines += ["", f"{group:<{width + 2}} {'median':>10} {'least':>10} {'most':>10} {'rounds':>6}"]
+        mine = [row for row in rows if row.group == group]
+        for row in [r for r in mine if r.unit != "x"] + [r for r in mine if r.unit == "x"]:
+            values = " ".join(f"{shown(v, row.unit):>10}" for v in (row.median, row.low, row.high))
+            lines.append(f"  {row.name:<{width}} {values} {row.rounds:>6} {'ratio' if row.unit == 'x' else row.unit}")
+    for lost in figures.invalid:
+        lines.append(f"  INVALID {lost['group']}, round {lost['round']}, {lost['case']}: {lost['why']}")
+    return "\n".join(lines).strip("\n")
+
+
+def as_json(figures):
+    return {"figures": [dict(row._asdict(), values=list(figures.values[(row.group, row.name)].values())) for row in figures.rows()],
+            "invalid": figures.invalid}

@@ -1,0 +1,82 @@
+"""Measures a running Reprise against yardsticks of the same machine in the same minute.
+
+Needs REPRISE_BIN, the directory of the programs, and bench_tool. What a machine shared with others does in a second says
+little; so what is compared is measured within one round, and what is reported of a ratio is its median over the rounds.
+"""
+import argparse
+import importlib
+import json
+import pathlib
+import random
+import signal
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
+
+# pylint: disable=wrong-import-position
+from figures import Figures, as_json, table  # noqa: E402
+from progress import Progress  # noqa: E402
+from server import AOF, file_system, programs  # noqa: E402
+
+GROUPS = ("accept",)
+
+
+def arguments():
+    groups = "\n".join("  " + importlib.import_module(name).__doc__.replace("\n", "\n    ") for name in GROUPS)
+    p = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split("\n\n", maxsplit=1)[0],
+                                formatter_class=argparse.RawDescriptionHelpFormatter, epilog="groups:\n" + groups)
+    p.add_argument("--rounds", type=int, default=5, help="default 5")
+    p.add_argument("--seconds", type=int, default=3, help="that a measurement takes; default 3")
+    p.add_argument("--only", default=",".join(GROUPS), metavar="GROUP,...", help="of: " + " ".join(GROUPS))
+    p.add_argument("--quick", action="store_true", help="two rounds of one second each, aof none: under two minutes in all")
+    p.add_argument("--aof", default=None, metavar="MODE,...", help="of: none everysec always; default: all of them")
+    p.add_argument("--connections", default=None, metavar="N,...", help="of accept; default: 1,16,64,256")
+    p.add_argument("--threads", type=int, default=1, help="of the API; default 1, so that it is one of two busy processes")
+    p.add_argument("--json", action="store_true", help="one object on stdout instead of the table")
+    p.add_argument("--seed", type=int, help="of the order of the cases; printed, and by default another one each time")
+    args = p.parse_args()
+    if args.quick:
+        args.rounds, args.seconds = min(args.rounds, 2), 1
+    args.only = [name for name in args.only.split(",") if name]
+    args.aof = [mode for mode in (args.aof or ("none" if args.quick else ",".join(AOF))).split(",") if mode]
+    args.connections = [int(n) for n in (args.connections or ("16,64" if args.quick else "1,16,64,256")).split(",")]
+    if set(args.only) - set(GROUPS) or set(args.aof) - set(AOF):
+        p.error(f"groups are {', '.join(GROUPS)}; modes of the append-only file are {', '.join(AOF)}")
+    if not 1 <= args.rounds <= 100 or not 1 <= args.seconds <= 60 or not args.only or not args.aof:
+        p.error("--rounds takes 1 to 100, --seconds 1 to 60")
+    args.seed = random.SystemRandom().randrange(1 << 31) if args.seed is None else args.seed
+    return args
+
+
+def measure(args, figures, progress):
+    for name in args.only:
+        group = importlib.import_module(name).Bench(args, figures, progress)
+        try:
+            group.prepare()
+            for number in range(1, args.rounds + 1):
+                group.round(number)
+        finally:
+            group.close()
+
+
+def main():
+    args = arguments()
+    programs()
+    figures, progress = Figures(), Progress()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is cleared up then, too
+    measure(args, figures, progress)
+    progress.note("")
+    how = (f"{args.rounds} rounds, {args.seconds} s a case, API threads: {args.threads}, seed {args.seed}, "
+           f"append-only file on {file_system('/tmp')}")
+    if args.json:
+        print(json.dumps({"rounds": args.rounds, "seconds": args.seconds, "threads": args.threads, "seed": args.seed,
+                          **as_json(figures)}))
+    else:
+        print(table(figures))
+        print(f"\n{how}\n{len(list(figures.rows()))} figures, {len(figures.invalid)} measurements that do not count")
+    return 1 if figures.invalid else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,8 +3,8 @@ ceiling (the same function called by a bare client of Redis), native (what it wr
 floor (a bare Beast server with the same answer)."""
 from capture import Accept, encoded
 from group import Group
-from measuring import replay, wrk
-from server import TOOL, Server, settled
+from measuring import TOOL, replay, wrk
+from server import Server, settled
 
 SOURCES = 1000
 
@@ -15,51 +15,38 @@ class Bench(Group):
         for aof in self.options.aof:
             self.progress.say(f"accept: a Reprise with aof {aof}")
             server = self.at[aof] = self.server(Server(aof, threads=self.options.threads))
-            wrk(server, 64, 1)  # so that the first round is no colder than the others
-            server.reset()
             server.accept = Accept(server)
-            server.reset()
+            server.sources = server.fill_feed(server.accept)[:SOURCES]
+            wrk(server, 64, 1)  # so that the first round is no colder than the others
             (server.dir / "ping").write_bytes(encoded([b"PING"]))
-        first = self.at[self.options.aof[0]]
-        (first.dir / "answer").write_bytes(first.answer_to_retry())
-        self.floor = first.launch("floor", [TOOL, "http_floor", "--answer", first.dir / "answer"])
+        self.first = self.at[self.options.aof[0]]
+        (self.first.dir / "answer").write_bytes(self.first.answer_to_retry())
+        self.floor = self.first.launch("floor", [TOOL, "http_floor", "--answer", self.first.dir / "answer"])
         self.floor_port = self.floor.wait_log("serving")["port"]
-        self.many = self.more_sources(first)
-        first.reset()
-
-    @staticmethod
-    def more_sources(server):
-        """Retries of the source: as good as any to be retried themselves."""
-        file = server.accept.call_file
-        replay(server, file, server.accept.run, calls=SOURCES)
-        return server.redis.call("ZRANGE", "reprise:{p0}:queued", 0, SOURCES - 1)
 
     def cases(self):
         out = [("floor", self.measure_floor)]
         for aof, server in self.at.items():
             for connections in self.options.connections:
                 out.append((f"aof {aof}, {connections} connections", self.case(self.closed_loop, aof, server, connections)))
+            out.append((f"aof {aof}, {SOURCES} sources", self.case(self.closed_loop, aof, server, 64, server.sources)))
             out.append((f"aof {aof}, ceiling", self.case(self.bare, aof, server, "ceiling", 64)))
             out.append((f"aof {aof}, ceiling, 16 in flight", self.case(self.bare, aof, server, "ceiling 16", 16)))
             out.append((f"aof {aof}, native", self.case(self.bare, aof, server, "native", 64)))
             out.append((f"aof {aof}, PING", self.case(self.bare, aof, server, "PING", 64)))
         return out
 
-    @staticmethod
-    def case(function, *arguments):
-        return lambda: function(*arguments)
-
     def measure_floor(self):
-        first = self.at[self.options.aof[0]]
-        self.figures.add("floor, 64 connections", wrk(first, 64, self.options.seconds, port=self.floor_port)["rate"], "/s")
+        said = wrk(self.first, 64, self.options.seconds, port=self.floor_port)
+        self.figures.add("floor, 64 connections", said["rate"], "/s")
 
-    def closed_loop(self, aof, server, connections):
+    def closed_loop(self, aof, server, connections, sources=None):
         server.reset()
         settled()
         redis, api = server.processor()
-        said = wrk(server, connections, self.options.seconds)
+        said = wrk(server, connections, self.options.seconds, sources)
         redis_after, api_after = server.processor()
-        name = f"aof {aof}, {connections} conn"
+        name = f"aof {aof}, {connections} conn" + (f", {len(sources)} sources" if sources else "")
         self.figures.add(f"{name}: accepted", said["rate"], "/s")
         for share in ("p50", "p99", "p999"):
             self.figures.add(f"{name}: {share}", said[share], "us")
@@ -85,5 +72,6 @@ class Bench(Group):
             self.figures.ratio(f"aof {aof}: ceiling / native", f"aof {aof}, ceiling", f"aof {aof}, native")
             self.figures.ratio(f"aof {aof}: accept / native", accepted, f"aof {aof}, native")
             self.figures.ratio(f"aof {aof}: accept / floor", accepted, "floor, 64 connections")
+            self.figures.ratio(f"aof {aof}: {SOURCES} sources / one", f"aof {aof}, 64 conn, {SOURCES} sources: accepted", accepted)
             if aof != "none":
                 self.figures.ratio(f"aof {aof} / aof none", accepted, "aof none, 64 conn: accepted")

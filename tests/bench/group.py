@@ -21,6 +21,10 @@ class Group:
         """(name, function without arguments) of each measurement of a round."""
         raise NotImplementedError
 
+    @staticmethod
+    def case(function, *arguments):
+        return lambda: function(*arguments)
+
     def ratios(self):
         """After the measurements of a round."""
 

@@ -19,7 +19,7 @@ from figures import Figures, as_json, table  # noqa: E402
 from progress import Progress  # noqa: E402
 from server import AOF, file_system, programs  # noqa: E402
 
-GROUPS = ("accept",)
+GROUPS = ("accept", "life")
 
 
 def arguments():
@@ -32,6 +32,7 @@ def arguments():
     p.add_argument("--quick", action="store_true", help="two rounds of one second each, aof none: under two minutes in all")
     p.add_argument("--aof", default=None, metavar="MODE,...", help="of: none everysec always; default: all of them")
     p.add_argument("--connections", default=None, metavar="N,...", help="of accept; default: 1,16,64,256")
+    p.add_argument("--concurrency", default=None, metavar="N,...", help="of life; default: 1,64,1024")
     p.add_argument("--threads", type=int, default=1, help="of the API; default 1, so that it is one of two busy processes")
     p.add_argument("--json", action="store_true", help="one object on stdout instead of the table")
     p.add_argument("--seed", type=int, help="of the order of the cases; printed, and by default another one each time")
@@ -41,6 +42,7 @@ def arguments():
     args.only = [name for name in args.only.split(",") if name]
     args.aof = [mode for mode in (args.aof or ("none" if args.quick else ",".join(AOF))).split(",") if mode]
     args.connections = [int(n) for n in (args.connections or ("16,64" if args.quick else "1,16,64,256")).split(",")]
+    args.concurrency = [int(n) for n in (args.concurrency or ("64" if args.quick else "1,64,1024")).split(",")]
     if set(args.only) - set(GROUPS) or set(args.aof) - set(AOF):
         p.error(f"groups are {', '.join(GROUPS)}; modes of the append-only file are {', '.join(AOF)}")
     if not 1 <= args.rounds <= 100 or not 1 <= args.seconds <= 60 or not args.only or not args.aof:

@@ -4,9 +4,10 @@ import os
 import pathlib
 import subprocess
 
-from server import TOOL
+from stack import ROOT
 
 HERE = pathlib.Path(__file__).resolve().parent
+TOOL = ROOT / "build/release/bin/bench_tool"
 
 
 class Invalid(Exception):

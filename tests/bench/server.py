@@ -6,19 +6,21 @@ import socket
 import subprocess
 import time
 
+from client import Api
+from measuring import TOOL, replay
 from pipelines import DOCUMENT, pipelines
 from process import processor_seconds, wait_for
 from stack import BIN, P0, ROOT, Stack
 
-TOOL = ROOT / "build/release/bin/bench_tool"
 FOUR_STEPS = pipelines(*({"name": name, "builtin": "noop"} for name in ("one", "two", "three", "four")))
 AOF = {"none": ("no", "no"), "everysec": ("yes", "everysec"), "always": ("yes", "always")}
 RETRY = b'{"reason":"bench"}'
+FILLING = 2500  # ended runs: more than the feed holds
 ENDED = ("ready", "complete", "failed", "canceled", "expired")
 
 
 class Server(Stack):
-    """aof: none, everysec or always. A source run has ended and its worker is gone when this is made."""
+    """aof: none, everysec or always. A source run has ended, and its worker is gone, when this is made."""
 
     def __init__(self, aof="none", threads=1, concurrency=64, serve=(), source=True):
         self.aof = aof
@@ -53,13 +55,28 @@ class Server(Stack):
         self.end_worker(worker)
         return run
 
+    def work_off(self, accept, runs, seconds=60):
+        """Accepts so many runs and has them worked on."""
+        replay(self, accept.call_file, accept.run, calls=runs)
+        worker = self.start_worker()
+        wait_for("all runs have ended", lambda: not self.redis.call("ZCARD", P0 + "queued") + self.redis.call("ZCARD", P0 + "leases"),
+                 seconds, every=0.05)
+        self.end_worker(worker)
+
+    def fill_feed(self, accept):
+        """Ended runs enough that the feed of events is as long as it gets, as it is in any Reprise that has been at work: from
+        now on, each event drops another. Part of what `reset` goes back to. Answers the runs."""
+        self.reset()
+        self.work_off(accept, FILLING)
+        self.kept = self.keep()
+        return self.redis.call("ZREVRANGE", P0 + "ended", 0, FILLING - 1)
+
     def end_worker(self, worker):
         worker.stop()
         self.workers.remove(worker)
         self.processes.remove(worker)
 
     def api_client(self):
-        from client import Api  # pylint: disable=import-outside-toplevel
         return Api(self.port, self.api_key)
 
     def answer_to_retry(self):

@@ -6,5 +6,6 @@ namespace reprise::bench {
 
 void add_replay(CLI::App& app);
 void add_http_floor(CLI::App& app);
+void add_stream_loop(CLI::App& app);
 
 } // namespace reprise::bench

@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     reprise::bench::add_replay(app);
     reprise::bench::add_http_floor(app);
+    reprise::bench::add_stream_loop(app);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {

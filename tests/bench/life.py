@@ -1,0 +1,85 @@
+"""life: runs per second through their whole life (claim, four steps that do nothing, finish) by one worker that works on 1,
+64 or 1,024 at once, against the least that a queue on a stream does: a bare XREADGROUP and XACK, with and without XADD."""
+from capture import Accept
+from group import Group
+from measuring import Invalid, replay, tool
+from process import processor_seconds, wait_for
+from server import ENDED, P0, Server, settled
+
+LONGEST = 60     # seconds that a case may take
+FIRST = 0.05     # the share of the runs after which the clock starts
+
+
+class Bench(Group):
+    def prepare(self):
+        self.at, self.pace = {}, {}
+        for aof in self.options.aof:
+            self.progress.say(f"life: a Reprise with aof {aof}")
+            server = self.at[aof] = self.server(Server(aof))
+            server.accept = Accept(server)
+            server.fill_feed(server.accept)
+            for concurrency in self.options.concurrency:
+                self.pace[aof, concurrency] = whole_lives(server, 300 if concurrency > 1 else 100, concurrency)["rate"]
+
+    def cases(self):
+        out = []
+        for aof, server in self.at.items():
+            for concurrency in self.options.concurrency:
+                out.append((f"aof {aof}, {concurrency} at once", self.case(self.measure, aof, server, concurrency)))
+            for adds in (False, True):
+                out.append((f"aof {aof}, a bare loop", self.case(self.bare, aof, server, adds)))
+        return out
+
+    def measure(self, aof, server, concurrency):
+        # At most three seconds' worth by the pace of the round before: longer would say nothing more.
+        wanted = int(self.pace[aof, concurrency] * min(3, self.options.seconds))
+        said = whole_lives(server, max(100, min(wanted, 100_000)), concurrency)
+        self.pace[aof, concurrency] = said["rate"]
+        name = f"aof {aof}, {concurrency} at once"
+        self.figures.add(f"{name}: runs", said["rate"], "/s")
+        self.figures.add(f"{name}: CPU of the worker per run", said["worker"], "us")
+        self.figures.add(f"{name}: CPU of Redis per run", said["redis"], "us")
+
+    def bare(self, aof, server, adds):
+        server.reset()
+        settled()
+        said = tool("stream_loop", "--redis", server.socket, "--like", server.source, "--entries", 100_000 * self.options.seconds,
+                    "--seconds", self.options.seconds * 0.7, *(["--add"] if adds else []))
+        self.figures.add(f"aof {aof}, bare {'XADD, ' if adds else ''}XREADGROUP, XACK", said["rate"], "/s")
+
+    def ratios(self):
+        for aof in self.at:
+            for concurrency in self.options.concurrency:
+                runs = f"aof {aof}, {concurrency} at once: runs"
+                for bare in ("XREADGROUP, XACK", "XADD, XREADGROUP, XACK"):
+                    self.figures.ratio(f"aof {aof}: {concurrency} at once / bare {bare}", runs, f"aof {aof}, bare {bare}")
+                if aof != "none":
+                    self.figures.ratio(f"aof {aof} / aof none, {concurrency} at once", runs, f"aof none, {concurrency} at once: runs")
+
+
+def whole_lives(server, runs, concurrency):
+    """Queues so many runs, then starts a worker. By Redis' clock, from when it has ended a twentieth to the last end: runs
+    per second, and microseconds of CPU per run of the worker and of Redis."""
+    server.reset()
+    replay(server, server.accept.call_file, server.accept.run, calls=runs)
+    settled()
+    before = server.ended()
+    server.concurrency = concurrency
+    worker = server.start_worker()
+    try:
+        samples = []
+
+        def sample():
+            (now, micros), counts = server.redis.transaction([("TIME",), ("HMGET", P0 + "stats", *ENDED)])
+            ended = sum(int(n or 0) for n in counts) - before
+            samples.append((int(now) + int(micros) / 1e6, ended, processor_seconds(worker.pid), server.processor()[0]))
+            return ended >= runs
+        wait_for("all runs have ended", sample, LONGEST, every=0.05)
+        last = server.redis.call("XREVRANGE", P0 + "events", "+", "-", "COUNT", 1)[0][0]
+    finally:
+        server.end_worker(worker)
+    first = next(one for one in samples if one[1] >= FIRST * runs)
+    done, seconds = runs - first[1], int(last.partition("-")[0]) / 1000 - first[0]
+    if done < runs / 4 or seconds <= 0:
+        raise Invalid(f"over too soon to be measured: {runs} runs, {first[1]} of them before the first look")
+    return {"rate": done / seconds, "worker": (samples[-1][2] - first[2]) / done * 1e6, "redis": (samples[-1][3] - first[3]) / done * 1e6}

@@ -89,3 +89,25 @@ class Accept:
         self.call_file, self.native_file = server.dir / "accept.call", server.dir / "accept.native"
         self.call_file.write_bytes(self.call)
         self.native_file.write_bytes(self.native)
+
+
+class Life:
+    """All that is said of one run from its accept to its end: the accept, the worker's claim, and what the worker wrote of it."""
+    READING = ("beat", "held")
+
+    def __init__(self, server):
+        with Monitor(server) as seen:
+            self.run = server.ended_run(server.source)
+        mine = [call for call in seen.calls if call.names(self.run) and call.function]
+        accept = [call for call in mine if "accept" in call.function]
+        life = [call for call in mine if "accept" not in call.function and call.words[0].upper() == b"FCALL"
+                and call.function not in self.READING]
+        # The claim that took the run is the one whose token the rest carries.
+        said = {word for call in life for word in call.words}
+        claim = [call for call in seen.calls if "claim" in call.function and call not in life
+                 and any(len(word) >= 20 and word in said for word in call.words[4:])]
+        assert len(accept) == 1 and life and claim, f"not a whole life: {[call.function for call in seen.calls]}"
+        self.accept_file, self.claim_file, self.file = (server.dir / f"life.{part}" for part in ("accept", "claim", "rest"))
+        self.accept_file.write_bytes(encoded(accept[0].words))
+        self.claim_file.write_bytes(encoded(claim[-1].words))
+        self.file.write_bytes(b"".join(encoded(call.words) for call in life))

@@ -16,10 +16,11 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 
 # pylint: disable=wrong-import-position
 from figures import Figures, as_json, table  # noqa: E402
+from held import raise_open_files  # noqa: E402
 from progress import Progress  # noqa: E402
 from server import AOF, file_system, programs  # noqa: E402
 
-GROUPS = ("accept", "life")
+GROUPS = ("accept", "offered", "life", "latency", "recovery", "memory", "growth", "crowd", "instructions")
 
 
 def arguments():
@@ -33,6 +34,7 @@ def arguments():
     p.add_argument("--aof", default=None, metavar="MODE,...", help="of: none everysec always; default: all of them")
     p.add_argument("--connections", default=None, metavar="N,...", help="of accept; default: 1,16,64,256")
     p.add_argument("--concurrency", default=None, metavar="N,...", help="of life; default: 1,64,1024")
+    p.add_argument("--full", action="store_true", help="growth to a million finished runs (2 GB of memory, minutes to fill)")
     p.add_argument("--threads", type=int, default=1, help="of the API; default 1, so that it is one of two busy processes")
     p.add_argument("--json", action="store_true", help="one object on stdout instead of the table")
     p.add_argument("--seed", type=int, help="of the order of the cases; printed, and by default another one each time")
@@ -65,6 +67,7 @@ def measure(args, figures, progress):
 def main():
     args = arguments()
     programs()
+    raise_open_files()
     figures, progress = Figures(), Progress()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is cleared up then, too
     measure(args, figures, progress)

@@ -15,6 +15,7 @@ from stack import BIN, P0, ROOT, Stack
 FOUR_STEPS = pipelines(*({"name": name, "builtin": "noop"} for name in ("one", "two", "three", "four")))
 AOF = {"none": ("no", "no"), "everysec": ("yes", "everysec"), "always": ("yes", "always")}
 RETRY = b'{"reason":"bench"}'
+SERVE = ("--rate", 0, "--max-per-address", 20000, "--max-connections", 40000)
 FILLING = 2500  # ended runs: more than the feed holds
 ENDED = ("ready", "complete", "failed", "canceled", "expired")
 
@@ -22,19 +23,21 @@ ENDED = ("ready", "complete", "failed", "canceled", "expired")
 class Server(Stack):
     """aof: none, everysec or always. A source run has ended, and its worker is gone, when this is made."""
 
-    def __init__(self, aof="none", threads=1, concurrency=64, serve=(), source=True):
-        self.aof = aof
-        super().__init__(FOUR_STEPS, workers=0, concurrency=concurrency, settings=("--durability", aof, "--queue-limit", 10**9),
-                         serve=("--rate", 0, "--threads", threads, "--max-per-address", 20000, "--max-connections", 40000,
-                                *serve))
+    def __init__(self, aof="none", threads=1, concurrency=64, steps=FOUR_STEPS):
+        self.aof, self.under = aof, []
+        super().__init__(steps, workers=0, concurrency=concurrency, settings=("--durability", aof, "--queue-limit", 10**9),
+                         serve=(*SERVE, "--threads", threads))
         try:
             self.api_key = self.key("bench")
-            self.source = self.ended_run() if source else None
+            self.source = self.ended_run()
             self.kept = self.keep()
         except BaseException:
             self.show_logs()
             self.kill_all()
             raise
+
+    def launch(self, name, argv, directory=None):
+        return super().launch(name, [*self.under, *argv], directory)
 
     def start_redis(self, acl=None):
         self.socket = str(self.dir / "redis/s")
@@ -46,9 +49,11 @@ class Server(Stack):
         self.redis = self.redis_client()
         wait_for("Redis has loaded", self.has_loaded)
 
-    def ended_run(self):
-        worker = self.start_worker()
-        answer = self.api_client().start(DOCUMENT)
+    def ended_run(self, source=None):
+        """A run from its start, or from a retry, to its end."""
+        worker, client = self.start_worker(), self.api_client()
+        answer = client.retry(source) if source else client.start(DOCUMENT)
+        client.close()
         assert answer.status == 202, answer
         run = answer.json["run"]["id"]
         self.wait_status(run, seconds=10)
@@ -56,8 +61,9 @@ class Server(Stack):
         return run
 
     def work_off(self, accept, runs, seconds=60):
-        """Accepts so many runs and has them worked on."""
-        replay(self, accept.call_file, accept.run, calls=runs)
+        """Accepts so many runs, and has all that are queued worked on."""
+        if runs:
+            replay(self, accept.call_file, accept.run, calls=runs)
         worker = self.start_worker()
         wait_for("all runs have ended", lambda: not self.redis.call("ZCARD", P0 + "queued") + self.redis.call("ZCARD", P0 + "leases"),
                  seconds, every=0.05)
@@ -71,19 +77,39 @@ class Server(Stack):
         self.kept = self.keep()
         return self.redis.call("ZREVRANGE", P0 + "ended", 0, FILLING - 1)
 
+    def start_api(self, name, *serve):
+        """Another one on the same Redis; `port` is where."""
+        api = self.launch(name, [BIN / "reprise-api", "serve", "--listen", "127.0.0.1:0", *SERVE, "--threads", 1, *serve,
+                                 *self.common("api")])
+        api.port = int(api.wait_log("serving", 60)["port"])
+        return api
+
+    def end(self, process):
+        process.stop()
+        self.processes.remove(process)
+
     def end_worker(self, worker):
-        worker.stop()
+        self.end(worker)
         self.workers.remove(worker)
-        self.processes.remove(worker)
 
     def api_client(self):
         return Api(self.port, self.api_key)
 
+    def request_file(self, name, method, path, body=b""):
+        """A request as it goes over the wire, for bench_tool."""
+        head = (f"{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {self.api_key}\r\n"
+                + (f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""))
+        file = self.dir / f"{name}.request"
+        file.write_bytes(head.encode() + b"\r\n" + body)
+        return file
+
+    def retry_file(self):
+        return self.request_file("retry", "POST", f"/api/runs/{self.source}/retry", RETRY)
+
     def answer_to_retry(self):
         """The bytes of a 202, as they come."""
         with socket.create_connection(("127.0.0.1", self.port), 10) as s:
-            s.sendall(b"POST /api/runs/%s/retry HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nAuthorization: "
-                      b"Bearer %s\r\nContent-Length: %d\r\n\r\n%s" % (self.source.encode(), self.api_key.encode(), len(RETRY), RETRY))
+            s.sendall(self.retry_file().read_bytes())
             got = b""
             while b"\r\n\r\n" not in got or len(got.split(b"\r\n\r\n", 1)[1]) < self.body_size(got):
                 piece = s.recv(65536)

@@ -7,5 +7,9 @@ namespace reprise::bench {
 void add_replay(CLI::App& app);
 void add_http_floor(CLI::App& app);
 void add_stream_loop(CLI::App& app);
+void add_fill(CLI::App& app);
+void add_first_step(CLI::App& app);
+void add_hold(CLI::App& app);
+void add_open_loop(CLI::App& app);
 
 } // namespace reprise::bench

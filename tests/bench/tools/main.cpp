@@ -12,6 +12,10 @@ int main(int argc, char** argv) {
     reprise::bench::add_replay(app);
     reprise::bench::add_http_floor(app);
     reprise::bench::add_stream_loop(app);
+    reprise::bench::add_fill(app);
+    reprise::bench::add_first_step(app);
+    reprise::bench::add_hold(app);
+    reprise::bench::add_open_loop(app);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {

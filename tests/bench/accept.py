@@ -24,17 +24,19 @@ class Bench(Group):
         self.floor = self.first.launch("floor", [TOOL, "http_floor", "--answer", self.first.dir / "answer"])
         self.floor_port = self.floor.wait_log("serving")["port"]
 
-    def cases(self):
-        out = [("floor", self.measure_floor)]
+    def blocks(self):
+        """What is compared with one another stands together: the rest of a round takes longer than the machine stays the same."""
+        compared, others = [("floor", self.measure_floor)], []
         for aof, server in self.at.items():
             for connections in self.options.connections:
-                out.append((f"aof {aof}, {connections} connections", self.case(self.closed_loop, aof, server, connections)))
-            out.append((f"aof {aof}, {SOURCES} sources", self.case(self.closed_loop, aof, server, 64, server.sources)))
-            out.append((f"aof {aof}, ceiling", self.case(self.bare, aof, server, "ceiling", 64)))
-            out.append((f"aof {aof}, ceiling, 16 in flight", self.case(self.bare, aof, server, "ceiling 16", 16)))
-            out.append((f"aof {aof}, native", self.case(self.bare, aof, server, "native", 64)))
-            out.append((f"aof {aof}, PING", self.case(self.bare, aof, server, "PING", 64)))
-        return out
+                (compared if connections == 64 else others).append(
+                    (f"aof {aof}, {connections} connections", self.case(self.closed_loop, aof, server, connections)))
+            compared.append((f"aof {aof}, {SOURCES} sources", self.case(self.closed_loop, aof, server, 64, server.sources)))
+            compared.append((f"aof {aof}, ceiling", self.case(self.bare, aof, server, "ceiling", 64)))
+            compared.append((f"aof {aof}, native", self.case(self.bare, aof, server, "native", 64)))
+            others.append((f"aof {aof}, ceiling, 16 in flight", self.case(self.bare, aof, server, "ceiling, 16 in flight", 16)))
+            others.append((f"aof {aof}, PING", self.case(self.bare, aof, server, "PING", 64)))
+        return compared, others
 
     def measure_floor(self):
         said = wrk(self.first, 64, self.options.seconds, port=self.floor_port)
@@ -48,8 +50,7 @@ class Bench(Group):
         redis_after, api_after = server.processor()
         name = f"aof {aof}, {connections} conn" + (f", {len(sources)} sources" if sources else "")
         self.figures.add(f"{name}: accepted", said["rate"], "/s")
-        for share in ("p50", "p99", "p999"):
-            self.figures.add(f"{name}: {share}", said[share], "us")
+        self.percentiles(name, said)
         if connections == 64:
             self.figures.add(f"{name}: CPU of the API per retry", (api_after - api) / said["answers"] * 1e6, "us")
             self.figures.add(f"{name}: CPU of Redis per retry", (redis_after - redis) / said["answers"] * 1e6, "us")
@@ -62,7 +63,11 @@ class Bench(Group):
             said = replay(server, server.dir / "ping", in_flight=in_flight, seconds=seconds)
         else:
             file = server.accept.native_file if what == "native" else server.accept.call_file
+            redis, _ = server.processor()
             said = replay(server, file, server.accept.run, in_flight, seconds=seconds)
+            if in_flight == 64:
+                used = server.processor()[0] - redis
+                self.figures.add(f"aof {aof}, {what}: CPU of Redis per call", used / said["calls"] * 1e6, "us")
         self.figures.add(f"aof {aof}, {what}", said["rate"], "/s")
 
     def ratios(self):

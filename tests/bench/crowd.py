@@ -19,8 +19,8 @@ class Bench(Group):
             server.reset()
         self.what = f"{self.idle:,} idle, {self.watching:,} watching"
 
-    def cases(self):
-        return [("alone", self.measure_alone), (self.what, self.measure_crowded)]
+    def blocks(self):
+        return [[("alone", self.measure_alone), (self.what, self.measure_crowded)]]
 
     def measure_alone(self):
         self.alone.reset()

@@ -1,5 +1,6 @@
 """What was measured: values by name and round, ratios taken within one round, and their medians."""
 import collections
+import re
 import statistics
 
 Row = collections.namedtuple("Row", "group name unit median low high rounds")
@@ -30,13 +31,19 @@ class Figures:
         self.invalid.append({"group": self.group, "round": self.round, "case": name, "why": str(why)})
 
     def rows(self):
-        for (group, name), by_round in self.values.items():
+        """Group by group in the order in which they were measured."""
+        groups = list(dict.fromkeys(group for group, _ in self.values))
+        for group, name in sorted(self.values, key=lambda key: (groups.index(key[0]), in_order(key[1]))):
+            by_round = self.values[group, name]
             found = list(by_round.values())
             yield Row(group, name, self.units[(group, name)], statistics.median(found), min(found), max(found), len(found))
 
-    def median(self, group, name):
-        found = self.values.get((group, name))
-        return statistics.median(found.values()) if found else None
+
+def in_order(name):
+    """For sorting: numbers by value, modes of the append-only file from the least that they promise."""
+    for place, mode in enumerate(("none", "everysec", "always")):
+        name = name.replace(f"aof {mode}", f"aof {place}")
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name.replace(",", "")) if part]
 
 
 def shown(value, unit):

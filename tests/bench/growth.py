@@ -42,10 +42,13 @@ class Bench(Group):
         if missing > 0:
             replay(server, server.accept.call_file, server.accept.run, calls=missing)
 
-    def cases(self):
-        return [(f"{size:,} {kind}", self.case(self.measure, kind, size, server)) for (kind, size), server in self.at.items()]
+    def blocks(self):
+        out = {kind: [] for kind in self.families}
+        for (kind, size), server in self.at.items():
+            out[kind].append((f"{size:,} {kind}", self.case(self.one, kind, size, server)))
+        return list(out.values())
 
-    def measure(self, kind, size, server):
+    def one(self, kind, size, server):
         settled()
         said = wrk(server, 64, min(2, self.options.seconds))
         self.figures.add(f"{size:,} {kind}: accepted", said["rate"], "/s")
@@ -76,4 +79,5 @@ class Bench(Group):
         for kind, (least, *others) in self.families.items():
             for size in others:
                 for what in ("accepted", "p99", "worked off"):
-                    self.figures.ratio(f"{what}, {size:,} / {least:,} {kind}", f"{size:,} {kind}: {what}", f"{least:,} {kind}: {what}")
+                    self.figures.ratio(f"{what}, {size:,} / {least:,} {kind}", f"{size:,} {kind}: {what}",
+                                       f"{least:,} {kind}: {what}")

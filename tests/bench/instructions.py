@@ -2,6 +2,7 @@
 difference between a small and a large number of them, so that starting and ending cancel out. Repeatable on any machine."""
 import pathlib
 import re
+import shutil
 
 from capture import Accept
 from group import Group
@@ -13,14 +14,18 @@ FEW, MANY = 200, 1200
 
 
 class Bench(Group):
+    @property
+    def rounds(self):
+        return 1 if self.options.quick else min(3, self.options.rounds)  # they hardly differ
+
     def prepare(self):
         self.made = self.server(Server())
         self.made.accept = Accept(self.made)
         self.made.fill_feed(self.made.accept)
 
-    def cases(self):
-        return [("a retry", self.case(self.difference, "API, an accepted retry", self.retries)),
-                ("a run", self.case(self.difference, "worker, a finished run", self.lives))]
+    def blocks(self):
+        return [[("a retry", self.case(self.difference, "API, an accepted retry", self.retries)),
+                ("a run", self.case(self.difference, "worker, a finished run", self.lives))]]
 
     def difference(self, name, count):
         few, many = count(FEW), count(MANY)
@@ -31,8 +36,10 @@ class Bench(Group):
         self.made.under = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
         return out
 
-    @staticmethod
-    def total(out):
+    def total(self, out):
+        if self.options.profile:
+            self.options.profile.mkdir(parents=True, exist_ok=True)
+            shutil.copy(out, self.options.profile)
         found = re.search(r"^(?:totals|summary): (\d+)", pathlib.Path(out).read_text(encoding="utf-8", errors="replace"), re.M)
         if not found:
             raise Invalid("callgrind left no total")

@@ -17,14 +17,14 @@ class Bench(Group):
             server.start_worker()
             self.first_step(server, 30)
 
-    def cases(self):
-        return [(f"aof {aof}", self.case(self.measure, aof, server)) for aof, server in self.at.items()]
+    def blocks(self):
+        return [[(f"aof {aof}", self.case(self.one, aof, server)) for aof, server in self.at.items()]]
 
     def first_step(self, server, runs):
         return tool("first_step", "--redis", server.socket, "--port", server.port, "--request", server.retry_file(), "--runs", runs,
                     "--seed", self.dice.randrange(1 << 31))
 
-    def measure(self, aof, server):
+    def one(self, aof, server):
         said = self.first_step(server, 100 if self.options.quick else 300)
         for what, name in (("ping", "PING"), ("answer", "POST to 202"), ("postToStep", "POST to running"),
                            ("acceptToStep", "accept's event to running"), ("whole", "POST to the end, 4 steps")):
@@ -35,4 +35,5 @@ class Bench(Group):
         for aof in self.at:
             for name in ("POST to 202", "POST to running", "accept's event to running"):
                 for part in ("p50", "p99"):
-                    self.figures.ratio(f"aof {aof}: {name}, {part} / PING, p50", f"aof {aof}, {name}: {part}", f"aof {aof}, PING: p50")
+                    self.figures.ratio(f"aof {aof}: {name}, {part} / PING, p50", f"aof {aof}, {name}: {part}",
+                                       f"aof {aof}, PING: p50")

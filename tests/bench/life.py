@@ -21,16 +21,16 @@ class Bench(Group):
             for concurrency in self.options.concurrency:
                 self.pace[aof, concurrency] = whole_lives(server, 300 if concurrency > 1 else 100, concurrency)["rate"]
 
-    def cases(self):
+    def blocks(self):
         out = []
         for aof, server in self.at.items():
             for concurrency in self.options.concurrency:
-                out.append((f"aof {aof}, {concurrency} at once", self.case(self.measure, aof, server, concurrency)))
+                out.append((f"aof {aof}, {concurrency} at once", self.case(self.one, aof, server, concurrency)))
             for adds in (False, True):
                 out.append((f"aof {aof}, a bare loop", self.case(self.bare, aof, server, adds)))
-        return out
+        return [out]
 
-    def measure(self, aof, server, concurrency):
+    def one(self, aof, server, concurrency):
         # At most three seconds' worth by the pace of the round before: longer would say nothing more.
         wanted = int(self.pace[aof, concurrency] * min(3, self.options.seconds))
         said = whole_lives(server, max(100, min(wanted, 100_000)), concurrency)
@@ -54,7 +54,8 @@ class Bench(Group):
                 for bare in ("XREADGROUP, XACK", "XADD, XREADGROUP, XACK"):
                     self.figures.ratio(f"aof {aof}: {concurrency} at once / bare {bare}", runs, f"aof {aof}, bare {bare}")
                 if aof != "none":
-                    self.figures.ratio(f"aof {aof} / aof none, {concurrency} at once", runs, f"aof none, {concurrency} at once: runs")
+                    self.figures.ratio(f"aof {aof} / aof none, {concurrency} at once", runs,
+                                       f"aof none, {concurrency} at once: runs")
 
 
 def whole_lives(server, runs, concurrency):
@@ -82,4 +83,5 @@ def whole_lives(server, runs, concurrency):
     done, seconds = runs - first[1], int(last.partition("-")[0]) / 1000 - first[0]
     if done < runs / 4 or seconds <= 0:
         raise Invalid(f"over too soon to be measured: {runs} runs, {first[1]} of them before the first look")
-    return {"rate": done / seconds, "worker": (samples[-1][2] - first[2]) / done * 1e6, "redis": (samples[-1][3] - first[3]) / done * 1e6}
+    worker, redis = ((samples[-1][i] - first[i]) / done * 1e6 for i in (2, 3))
+    return {"rate": done / seconds, "worker": worker, "redis": redis}

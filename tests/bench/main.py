@@ -17,6 +17,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 # pylint: disable=wrong-import-position
 from figures import Figures, as_json, table  # noqa: E402
 from held import raise_open_files  # noqa: E402
+from plots import Plots  # noqa: E402
 from progress import Progress  # noqa: E402
 from server import AOF, file_system, programs  # noqa: E402
 
@@ -37,6 +38,9 @@ def arguments():
     p.add_argument("--full", action="store_true", help="growth to a million finished runs (2 GB of memory, minutes to fill)")
     p.add_argument("--threads", type=int, default=1, help="of the API; default 1, so that it is one of two busy processes")
     p.add_argument("--json", action="store_true", help="one object on stdout instead of the table")
+    p.add_argument("--plot", type=pathlib.Path, nargs="?", const=HERE / "plots", metavar="DIR",
+                   help="draws what was measured, as SVG; default DIR tests/bench/plots")
+    p.add_argument("--profile", type=pathlib.Path, metavar="DIR", help="leaves callgrind's files of `instructions` there")
     p.add_argument("--seed", type=int, help="of the order of the cases; printed, and by default another one each time")
     args = p.parse_args()
     if args.quick:
@@ -53,27 +57,19 @@ def arguments():
     return args
 
 
-def measure(args, figures, progress):
-    for name in args.only:
-        group = importlib.import_module(name).Bench(args, figures, progress)
-        try:
-            group.prepare()
-            for number in range(1, args.rounds + 1):
-                group.round(number)
-        finally:
-            group.close()
-
-
 def main():
     args = arguments()
     programs()
     raise_open_files()
     figures, progress = Figures(), Progress()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is cleared up then, too
-    measure(args, figures, progress)
+    for name in args.only:
+        importlib.import_module(name).Bench(args, figures, progress).measure()
     progress.note("")
     how = (f"{args.rounds} rounds, {args.seconds} s a case, API threads: {args.threads}, seed {args.seed}, "
            f"append-only file on {file_system('/tmp')}")
+    for file in Plots(figures, args, args.plot).draw() if args.plot else ():
+        progress.note(f"drawn: {file}")
     if args.json:
         print(json.dumps({"rounds": args.rounds, "seconds": args.seconds, "threads": args.threads, "seed": args.seed,
                           **as_json(figures)}))

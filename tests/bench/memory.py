@@ -19,6 +19,10 @@ def proportional(process):
 
 
 class Bench(Group):
+    @property
+    def rounds(self):
+        return 1 if self.options.quick else min(3, self.options.rounds)  # they hardly differ
+
     def prepare(self):
         self.made = self.server(Server())
         self.made.accept = Accept(self.made)
@@ -26,9 +30,9 @@ class Bench(Group):
         self.runs = 5000 if self.options.quick else RUNS
         self.idle, self.watching = allowed(IDLE, WATCHING)
 
-    def cases(self):
-        return [("Redis", self.measure_redis), ("idle connections", self.case(self.measure_api, "idle", self.idle)),
-                ("watchers", self.case(self.measure_api, "watching", self.watching))]
+    def blocks(self):
+        return [[("Redis", self.measure_redis), ("idle connections", self.case(self.measure_api, "idle", self.idle)),
+                ("watchers", self.case(self.measure_api, "watching", self.watching))]]
 
     def measure_redis(self):
         server = self.made

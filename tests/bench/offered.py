@@ -18,10 +18,10 @@ class Bench(Group):
             server.retry_file()
             wrk(server, 64, 1)
 
-    def cases(self):
-        return [(f"aof {aof}", self.case(self.measure, aof, server)) for aof, server in self.at.items()]
+    def blocks(self):
+        return [[(f"aof {aof}", self.case(self.one, aof, server)) for aof, server in self.at.items()]]
 
-    def measure(self, aof, server):
+    def one(self, aof, server):
         """The closed loop comes first: it says what to offer."""
         server.reset()
         settled()
@@ -35,8 +35,7 @@ class Bench(Group):
             if said["unexpected"] or said["unanswered"]:
                 raise Invalid(f"{said['unexpected']} answers are not 202, {said['unanswered']} did not come at {share} %")
             name = f"aof {aof}, {share} %"
-            for part in ("p50", "p99", "p999"):
-                self.figures.add(f"{name}: {part}", said[part], "us")
+            self.percentiles(name, said)
             self.figures.add(f"{name}: offered", most * share / 100, "/s")
             self.figures.add(f"{name}: the sender's own lateness, p99", said["senderP99"], "us")
 

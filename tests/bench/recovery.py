@@ -22,13 +22,17 @@ class Waiting(Server):
 
 
 class Bench(Group):
+    @property
+    def rounds(self):
+        return 1 if self.options.quick else self.options.rounds
+
     def prepare(self):
         self.made = self.server(Waiting())
 
-    def cases(self):
-        return [("a killed worker", self.measure)]
+    def blocks(self):
+        return [[("a killed worker", self.one)]]
 
-    def measure(self):
+    def one(self):
         server, client = self.made, self.made.api_client()
         first = server.start_worker()
         runs = [client.start(DOCUMENT).json["run"]["id"] for _ in range(RUNS)]

@@ -151,7 +151,8 @@ class Server(Stack):
 
     def reset(self):
         """Everything as it was when `keep` was called; no process sees a moment in between."""
-        self.redis.transaction([("FLUSHALL", "SYNC")] + [("RESTORE", key, ttl, dump) for key, (ttl, dump) in self.kept.items()])
+        restored = [("RESTORE", key, ttl, dump) for key, (ttl, dump) in self.kept.items()]
+        self.redis.transaction([("FLUSHALL", "SYNC"), *restored])
         if self.aof != "none":
             self.redis.call("BGREWRITEAOF")
             wait_for("the append-only file is rewritten", self.rewritten, 60)

@@ -17,7 +17,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 # pylint: disable=wrong-import-position
 from figures import Figures, as_json, table  # noqa: E402
 from held import raise_open_files  # noqa: E402
-from plots import Plots  # noqa: E402
+from plots import Plots, pyplot  # noqa: E402
 from progress import Progress  # noqa: E402
 from server import AOF, file_system, programs  # noqa: E402
 
@@ -59,7 +59,9 @@ def arguments():
 
 def main():
     args = arguments()
-    programs()
+    programs(args.only)
+    if args.plot:
+        pyplot()  # if it is not there, better said now than at the end
     raise_open_files()
     figures, progress = Figures(), Progress()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is cleared up then, too

@@ -10,8 +10,8 @@ def pyplot():
     import matplotlib  # pylint: disable=import-outside-toplevel
     matplotlib.use("svg")
     from matplotlib import pyplot as plt  # pylint: disable=import-outside-toplevel
-    plt.rcParams.update({"svg.hashsalt": "reprise", "svg.fonttype": "path", "font.size": 10, "axes.grid": True, "grid.color": "#e3e3e3",
-                         "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False,
+    plt.rcParams.update({"svg.hashsalt": "reprise", "svg.fonttype": "path", "font.size": 10, "axes.grid": True,
+                         "grid.color": "#e3e3e3", "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False,
                          "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white"})
     return plt
 
@@ -35,7 +35,8 @@ class Plots:
     def line(axes, points, scale=1.0, **how):
         xs, rows = [x for x, _ in points], [row for _, row in points]
         bars = [[(row.median - row.low) * scale for row in rows], [(row.high - row.median) * scale for row in rows]]
-        axes.errorbar(xs, [row.median * scale for row in rows], yerr=bars, marker="o", markersize=4, capsize=2, linewidth=1.5, **how)
+        axes.errorbar(xs, [row.median * scale for row in rows], yerr=bars, marker="o", markersize=4, capsize=2,
+                      linewidth=1.5, **how)
 
     def save(self, figure, name):
         file = self.directory / f"{name}.svg"

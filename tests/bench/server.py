@@ -2,8 +2,10 @@
 requests up (rates, the depth of the queue), and its way back to how it was before a measurement."""
 import pathlib
 import re
+import shutil
 import socket
 import subprocess
+import sys
 import time
 
 from client import Api
@@ -65,7 +67,7 @@ class Server(Stack):
         if runs:
             replay(self, accept.call_file, accept.run, calls=runs)
         worker = self.start_worker()
-        wait_for("all runs have ended", lambda: not self.redis.call("ZCARD", P0 + "queued") + self.redis.call("ZCARD", P0 + "leases"),
+        wait_for("all runs have ended", lambda: not any(self.redis.call("ZCARD", P0 + name) for name in ("queued", "leases")),
                  seconds, every=0.05)
         self.end_worker(worker)
 
@@ -173,7 +175,11 @@ def file_system(directory):
     return done.stdout.strip() or "unknown"
 
 
-def programs():
-    """Of the build that is measured; refused when there is none."""
+def programs(groups):
+    """What is measured and what measures; refused when something is missing."""
     for path in (pathlib.Path(BIN) / "reprise-api", pathlib.Path(BIN) / "reprise-worker", TOOL):
-        assert path.exists(), f"{path} is not there: scripts/bench builds it"
+        if not path.exists():
+            sys.exit(f"{path} is not there: scripts/bench builds it")
+    for name in ("redis-server", "wrk", *(["valgrind"] if "instructions" in groups else [])):
+        if not shutil.which(name):
+            sys.exit(f"no {name} on the path; scripts/setup --bench installs it")

@@ -9,17 +9,16 @@ Row = collections.namedtuple("Row", "group name unit median low high rounds")
 class Figures:
     def __init__(self):
         self.values, self.units, self.invalid = collections.OrderedDict(), {}, []
-        self.group, self.round = "", 0
+        self.group, self.round, self.prefix = "", 0, ""
 
     def add(self, name, value, unit):
-        """Of this round. Answers the value."""
-        self.values.setdefault((self.group, name), {})[self.round] = value
-        self.units[(self.group, name)] = unit
-        return value
+        """Of this round."""
+        key = self.group, self.prefix + name
+        self.values.setdefault(key, {})[self.round], self.units[key] = value, unit
 
     def get(self, name):
         """Of this round; None when it was not measured."""
-        return self.values.get((self.group, name), {}).get(self.round)
+        return self.values.get((self.group, self.prefix + name), {}).get(self.round)
 
     def ratio(self, name, above, below):
         """Of two figures of this round, by their names; nothing when one is missing."""
@@ -27,8 +26,14 @@ class Figures:
         if a is not None and b:
             self.add(name, a / b, "x")
 
+    def compare(self, before):
+        """Everything of this round with what is called the same but for `before`."""
+        for group, name in list(self.values):
+            if group == self.group and not name.startswith((before, "now / ")) and self.units[group, name] != "x":
+                self.ratio(f"now / {before}{name}", name, before + name)
+
     def refuse(self, name, why):
-        self.invalid.append({"group": self.group, "round": self.round, "case": name, "why": str(why)})
+        self.invalid.append({"group": self.group, "round": self.round, "case": self.prefix + name, "why": str(why)})
 
     def rows(self):
         """Group by group in the order in which they were measured."""

@@ -52,9 +52,9 @@ class Bench(Group):
         try:
             api = server.start_api("api-counted")
         finally:
-            server.under = []
+            server.under = ()
         said = tool("open_loop", "--port", api.port, "--request", server.retry_file(), "--rate", 1e9, "--calls", calls,
-                    "--connections", 16)
+                    "--connections", 16, "--patience", 80)
         server.end(api)
         api.log.unlink()
         if said["calls"] != calls or said["unexpected"]:
@@ -69,7 +69,7 @@ class Bench(Group):
         try:
             worker = server.start_worker()
         finally:
-            server.under = []
+            server.under = ()
         wait_for("all runs have ended", lambda: server.ended() - before >= runs, 90, every=0.1)
         server.end_worker(worker)
         worker.log.unlink()

@@ -6,10 +6,12 @@ little; so what is compared is measured within one round, and what is reported o
 import argparse
 import importlib
 import json
+import os
 import pathlib
 import random
 import signal
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
@@ -19,7 +21,8 @@ from figures import Figures, as_json, table  # noqa: E402
 from held import raise_open_files  # noqa: E402
 from plots import Plots, pyplot  # noqa: E402
 from progress import Progress  # noqa: E402
-from server import AOF, file_system, programs  # noqa: E402
+from rounds import Rounds  # noqa: E402
+from server import AOF, BIN, file_system, find_programs  # noqa: E402
 
 GROUPS = ("accept", "offered", "life", "latency", "recovery", "memory", "growth", "crowd", "instructions")
 
@@ -37,6 +40,9 @@ def arguments():
     p.add_argument("--concurrency", default=None, metavar="N,...", help="of life; default: 1,64,1024")
     p.add_argument("--full", action="store_true", help="growth to a million finished runs (2 GB of memory, minutes to fill)")
     p.add_argument("--threads", type=int, default=1, help="of the API; default 1, so that it is one of two busy processes")
+    p.add_argument("--against", type=pathlib.Path, metavar="DIR",
+                   help="also measures the programs in DIR, in the same rounds, and compares")
+    p.add_argument("--lock", metavar="FILE", help="holds this lock in each round, so that others can take turns")
     p.add_argument("--json", action="store_true", help="one object on stdout instead of the table")
     p.add_argument("--plot", type=pathlib.Path, nargs="?", const=HERE / "plots", metavar="DIR",
                    help="draws what was measured, as SVG; default DIR tests/bench/plots")
@@ -59,22 +65,23 @@ def arguments():
 
 def main():
     args = arguments()
-    programs(args.only)
+    builds = [pathlib.Path(BIN), *([args.against] if args.against else [])]
+    find_programs(builds, args.only)
     if args.plot:
         pyplot()  # if it is not there, better said now than at the end
     raise_open_files()
-    figures, progress = Figures(), Progress()
+    figures, progress, load = Figures(), Progress(), os.getloadavg()[0]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is cleared up then, too
     for name in args.only:
-        importlib.import_module(name).Bench(args, figures, progress).measure()
+        Rounds(importlib.import_module(name).Bench, args, figures, progress, builds).measure()
     progress.note("")
-    how = (f"{args.rounds} rounds, {args.seconds} s a case, API threads: {args.threads}, seed {args.seed}, "
-           f"append-only file on {file_system('/tmp')}")
+    how = (f"{args.rounds} rounds, {args.seconds} s a case, API threads: {args.threads}, {os.cpu_count()} processors, "
+           f"load {load:.1f} beforehand, append-only file on {file_system(tempfile.gettempdir())}, seed {args.seed}")
     for file in Plots(figures, args, args.plot).draw() if args.plot else ():
         progress.note(f"drawn: {file}")
     if args.json:
         print(json.dumps({"rounds": args.rounds, "seconds": args.seconds, "threads": args.threads, "seed": args.seed,
-                          **as_json(figures)}))
+                          "how": how, **as_json(figures)}))
     else:
         print(table(figures))
         print(f"\n{how}\n{len(list(figures.rows()))} figures, {len(figures.invalid)} measurements that do not count")

@@ -3,6 +3,7 @@ own, to be read on light and dark pages, and the same bytes for the same figures
 import pathlib
 
 COLOURS = {"none": "#1f6fb4", "everysec": "#c77d0a", "always": "#b3261e"}
+SAID = {"none": "no append-only file", "everysec": "appendfsync everysec", "always": "appendfsync always"}
 GREY, LINES = "#5f6368", ("#1f6fb4", "#c77d0a", "#b3261e")
 
 
@@ -60,9 +61,9 @@ class Plots:
             found = self.points("accept", [(n, f"aof {aof}, {n} conn: accepted") for n in self.options.connections])
             if found:
                 drawn = True
-                self.line(axes, found, 1e-3, color=COLOURS[aof], label=f"accepted, appendfsync {aof}")
+                self.line(axes, found, 1e-3, color=COLOURS[aof], label=f"accepted, {SAID[aof]}")
             for _, row in self.points("accept", [(0, f"aof {aof}, ceiling")]):
-                axes.axhline(row.median / 1000, color=COLOURS[aof], linestyle="--", linewidth=1, label=f"ceiling, {aof}")
+                axes.axhline(row.median / 1000, color=COLOURS[aof], linestyle="--", linewidth=1, label=f"ceiling, {SAID[aof]}")
         for _, row in self.points("accept", [(0, "floor, 64 connections")]):
             axes.axhline(row.median / 1000, color=GREY, linestyle=":", linewidth=1.2, label="bare HTTP server, 64 connections")
         axes.set_xscale("log", base=2)
@@ -83,7 +84,7 @@ class Plots:
                 self.line(axes, self.points("offered", [(offered[s], f"aof {aof}, {s} %: {part}") for s in offered]), 1e-3,
                           color=colour, label=part)
             axes.set_xlim(left=0)
-            self.finish(axes, f"appendfsync {aof}", "thousand retries offered per second", "ms from when it was due")
+            self.finish(axes, SAID[aof], "thousand retries offered per second", "ms from when it was due")
         return self.save(figure, "offered")
 
     def growth(self):

@@ -15,7 +15,7 @@ class Waiting(Server):
     """Runs that stay in hand until they are canceled; no source."""
 
     def __init__(self):
-        self.aof, self.under = "none", []
+        self.aof, self.programs = "none", Server.programs
         Stack.__init__(self, pipelines(shell("wait", "exec sleep 300")), workers=0, concurrency=RUNS,
                        settings=("--durability", "none"), serve=("--rate", 0))
         self.api_key = self.key("bench")

@@ -18,15 +18,18 @@ FOUR_STEPS = pipelines(*({"name": name, "builtin": "noop"} for name in ("one", "
 AOF = {"none": ("no", "no"), "everysec": ("yes", "everysec"), "always": ("yes", "always")}
 RETRY = b'{"reason":"bench"}'
 SERVE = ("--rate", 0, "--max-per-address", 20000, "--max-connections", 40000)
-FILLING = 2500  # ended runs: more than the feed holds
+FILLING = 2000  # ended runs at a time; each has several events
 ENDED = ("ready", "complete", "failed", "canceled", "expired")
 
 
 class Server(Stack):
     """aof: none, everysec or always. A source run has ended, and its worker is gone, when this is made."""
 
+    programs = BIN      # of those that are made from now on
+    under = ()          # what programs are started under
+
     def __init__(self, aof="none", threads=1, concurrency=64, steps=FOUR_STEPS):
-        self.aof, self.under = aof, []
+        self.aof, self.programs = aof, Server.programs
         super().__init__(steps, workers=0, concurrency=concurrency, settings=("--durability", aof, "--queue-limit", 10**9),
                          serve=(*SERVE, "--threads", threads))
         try:
@@ -39,7 +42,10 @@ class Server(Stack):
             raise
 
     def launch(self, name, argv, directory=None):
-        return super().launch(name, [*self.under, *argv], directory)
+        program = pathlib.Path(argv[0])
+        if program.name.startswith("reprise-"):
+            argv = [*self.under, self.programs / program.name, *argv[1:]]
+        return super().launch(name, argv, directory)
 
     def start_redis(self, acl=None):
         self.socket = str(self.dir / "redis/s")
@@ -75,7 +81,10 @@ class Server(Stack):
         """Ended runs enough that the feed of events is as long as it gets, as it is in any Reprise that has been at work: from
         now on, each event drops another. Part of what `reset` goes back to. Answers the runs."""
         self.reset()
-        self.work_off(accept, FILLING)
+        before = -1
+        while (length := self.redis.call("XLEN", P0 + "events")) > before + FILLING:
+            before = length
+            self.work_off(accept, FILLING)
         self.kept = self.keep()
         return self.redis.call("ZREVRANGE", P0 + "ended", 0, FILLING - 1)
 
@@ -175,9 +184,9 @@ def file_system(directory):
     return done.stdout.strip() or "unknown"
 
 
-def programs(groups):
+def find_programs(builds, groups):
     """What is measured and what measures; refused when something is missing."""
-    for path in (pathlib.Path(BIN) / "reprise-api", pathlib.Path(BIN) / "reprise-worker", TOOL):
+    for path in (*(build / name for build in builds for name in ("reprise-api", "reprise-worker")), TOOL):
         if not path.exists():
             sys.exit(f"{path} is not there: scripts/bench builds it")
     for name in ("redis-server", "wrk", *(["valgrind"] if "instructions" in groups else [])):

@@ -17,8 +17,6 @@
 namespace reprise::bench {
 namespace {
 
-constexpr auto patience = std::chrono::seconds(10); // for answers after the last request was due
-
 struct options {
     unsigned short port = 0;
     std::string request;
@@ -26,6 +24,7 @@ struct options {
     std::uint64_t calls = 0;
     std::size_t connections = 64;
     int expect = 202;
+    int patience = 10; // seconds, for answers after the last request was due
 };
 
 class generator {
@@ -45,7 +44,7 @@ class generator {
 
     void run() {
         began_ = clock::now();
-        const auto give_up = due(calls_) + patience;
+        const auto give_up = due(calls_) + std::chrono::seconds(o_.patience);
         while (answered_ < calls_ && clock::now() < give_up) {
             send_due();
             wait();
@@ -81,7 +80,8 @@ class generator {
     }
 
     void wait() {
-        auto left = sent_ < calls_ && !free_.empty() ? due(sent_) - clock::now() : clock::duration(patience / 10);
+        auto left =
+            sent_ < calls_ && !free_.empty() ? due(sent_) - clock::now() : clock::duration(std::chrono::seconds(1));
         left = std::max(left, clock::duration(0));
         const auto whole = std::chrono::duration_cast<std::chrono::seconds>(left);
         const timespec t{whole.count(), std::chrono::duration_cast<std::chrono::nanoseconds>(left - whole).count()};
@@ -125,6 +125,7 @@ void add_open_loop(CLI::App& app) {
     c.add_option("--seconds", o->seconds)->check(CLI::Range(0.01, 600.0));
     c.add_option("--calls", o->calls, "so many, instead of for so long");
     c.add_option("--connections", o->connections)->check(CLI::Range(1, 1000));
+    c.add_option("--patience", o->patience, "seconds for answers after the last request was due");
     c.add_option("--expect", o->expect, "the status that is right");
     c.callback([o] { generator(*o).run(); });
 }

@@ -9,6 +9,8 @@ from server import Server, settled
 
 
 class Bench(Group):
+    QUICK = 2
+
     def prepare(self):
         self.at = {}
         for aof in self.options.aof:

@@ -1,6 +1,5 @@
 """crowd: retries accepted per second at 64 connections by an API that holds 10,000 idle connections and 2,000 watchers besides,
 against one that holds none."""
-from capture import Accept
 from group import Group
 from held import allowed, holding
 from measuring import wrk
@@ -14,7 +13,6 @@ class Bench(Group):
         self.idle, self.watching = allowed(*((2000, 400) if self.options.quick else (IDLE, WATCHING)))
         self.alone, self.crowded = self.server(Server()), self.server(Server())
         for server in (self.alone, self.crowded):
-            server.fill_feed(Accept(server))
             wrk(server, 64, 1)
             server.reset()
         self.what = f"{self.idle:,} idle, {self.watching:,} watching"

@@ -13,9 +13,11 @@ class Group:
     def name(self):
         return type(self).__module__
 
+    QUICK, MOST = 1, 100  # rounds: with --quick, and where more would say nothing more
+
     @property
     def rounds(self):
-        return self.options.rounds
+        return min(self.options.rounds, self.QUICK if self.options.quick else self.MOST)
 
     def prepare(self):
         raise NotImplementedError

@@ -11,25 +11,23 @@ from process import wait_for
 from server import Server
 
 FEW, MANY = 200, 1200
+QUICK = 100, 300
 
 
 class Bench(Group):
-    @property
-    def rounds(self):
-        return 1 if self.options.quick else min(3, self.options.rounds)  # they hardly differ
+    MOST = 3  # they hardly differ
 
     def prepare(self):
         self.made = self.server(Server())
         self.made.accept = Accept(self.made)
-        self.made.fill_feed(self.made.accept)
 
     def blocks(self):
         return [[("a retry", self.case(self.difference, "API, an accepted retry", self.retries)),
                 ("a run", self.case(self.difference, "worker, a finished run", self.lives))]]
 
     def difference(self, name, count):
-        few, many = count(FEW), count(MANY)
-        self.figures.add(name, (many - few) / (MANY - FEW), "instructions")
+        few, many = QUICK if self.options.quick else (FEW, MANY)
+        self.figures.add(name, (count(many) - count(few)) / (many - few), "instructions")
 
     def counting(self, name):
         out = self.made.dir / f"{name}.callgrind"

@@ -1,7 +1,6 @@
 """latency: from a retry to the beginning of its run on an idle Reprise, one run at a time at random gaps, as somebody sees it
 who reads the feed with blocking XREADs, from just before the POST and from the accept's event; against the round trip of a
 PING at such moments."""
-from capture import Accept
 from group import Group
 from measuring import tool
 from server import Server
@@ -13,7 +12,6 @@ class Bench(Group):
         for aof in self.options.aof:
             self.progress.say(f"latency: a Reprise with aof {aof}")
             server = self.at[aof] = self.server(Server(aof))
-            server.fill_feed(Accept(server))
             server.start_worker()
             self.first_step(server, 30)
 

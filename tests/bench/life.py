@@ -11,6 +11,8 @@ FIRST = 0.05     # the share of the runs after which the clock starts
 
 
 class Bench(Group):
+    QUICK = 2
+
     def prepare(self):
         self.at, self.pace = {}, {}
         for aof in self.options.aof:

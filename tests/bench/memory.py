@@ -19,15 +19,13 @@ def proportional(process):
 
 
 class Bench(Group):
-    @property
-    def rounds(self):
-        return 1 if self.options.quick else min(3, self.options.rounds)  # they hardly differ
+    MOST = 3  # they hardly differ
 
     def prepare(self):
         self.made = self.server(Server())
         self.made.accept = Accept(self.made)
         self.made.fill_feed(self.made.accept)
-        self.runs = 5000 if self.options.quick else RUNS
+        self.runs = 3000 if self.options.quick else RUNS
         self.idle, self.watching = allowed(IDLE, WATCHING)
 
     def blocks(self):

@@ -27,7 +27,8 @@ class Bench(Group):
         settled()
         most = wrk(server, 64, self.options.seconds)["rate"]
         self.figures.add(f"aof {aof}, closed loop: accepted", most, "/s")
-        for share in self.dice.sample(SHARES, len(SHARES)):
+        shares = (25, 75) if self.options.quick else SHARES
+        for share in self.dice.sample(shares, len(shares)):
             server.reset()
             settled()
             said = tool("open_loop", "--port", server.port, "--request", server.retry_file(), "--rate", f"{most * share / 100:.3f}",

@@ -22,10 +22,6 @@ class Waiting(Server):
 
 
 class Bench(Group):
-    @property
-    def rounds(self):
-        return 1 if self.options.quick else self.options.rounds
-
     def prepare(self):
         self.made = self.server(Waiting())
 

@@ -12,13 +12,14 @@ from client import Api
 from measuring import TOOL, replay
 from pipelines import DOCUMENT, pipelines
 from process import processor_seconds, wait_for
+from resp import pairs
 from stack import BIN, P0, ROOT, Stack
 
 FOUR_STEPS = pipelines(*({"name": name, "builtin": "noop"} for name in ("one", "two", "three", "four")))
 AOF = {"none": ("no", "no"), "everysec": ("yes", "everysec"), "always": ("yes", "always")}
 RETRY = b'{"reason":"bench"}'
 SERVE = ("--rate", 0, "--max-per-address", 20000, "--max-connections", 40000)
-FILLING = 2000  # ended runs at a time; each has several events
+FILLING = 1000  # ended runs at a time; each has several events
 ENDED = ("ready", "complete", "failed", "canceled", "expired")
 
 
@@ -81,12 +82,13 @@ class Server(Stack):
         """Ended runs enough that the feed of events is as long as it gets, as it is in any Reprise that has been at work: from
         now on, each event drops another. Part of what `reset` goes back to. Answers the runs."""
         self.reset()
-        before, length = 0, 1
-        while length > 1.02 * before:  # it is trimmed by whole nodes
+        while True:
             self.work_off(accept, FILLING)
-            before, length = length, self.redis.call("XLEN", P0 + "events")
+            feed = pairs(self.redis.call("XINFO", "STREAM", P0 + "events"))
+            if feed["entries-added"] > feed["length"]:
+                break
         self.kept = self.keep()
-        return self.redis.call("ZREVRANGE", P0 + "ended", 0, FILLING // 2 - 1)
+        return self.redis.call("ZREVRANGE", P0 + "ended", 0, FILLING - 1)
 
     def start_api(self, name, *serve):
         """Another one on the same Redis; `port` is where."""

@@ -27,7 +27,8 @@ class Bench(Group):
 
     def difference(self, name, count):
         few, many = QUICK if self.options.quick else (FEW, MANY)
-        self.figures.add(name, (count(many) - count(few)) / (many - few), "instructions")
+        less, more = count(few), count(many)
+        self.figures.add(name, (more - less) / (many - few), "instructions")
 
     def counting(self, name):
         out = self.made.dir / f"{name}.callgrind"

@@ -32,7 +32,8 @@ class Bench(Group):
             for connections in self.options.connections:
                 (compared if connections == 64 else others).append(
                     (f"aof {aof}, {connections} connections", self.case(self.closed_loop, aof, server, connections)))
-            compared.append((f"aof {aof}, {len(server.sources)} sources", self.case(self.closed_loop, aof, server, 64, server.sources)))
+            compared.append((f"aof {aof}, {len(server.sources)} sources",
+                             self.case(self.closed_loop, aof, server, 64, server.sources)))
             compared.append((f"aof {aof}, ceiling", self.case(self.bare, aof, server, "ceiling", 64)))
             compared.append((f"aof {aof}, native", self.case(self.bare, aof, server, "native", 64)))
             others.append((f"aof {aof}, ceiling, 16 in flight", self.case(self.bare, aof, server, "ceiling, 16 in flight", 16)))

@@ -2,6 +2,8 @@
 falls out of step with the functions' arguments or with what they write."""
 import re
 
+from measuring import tool
+
 ESCAPED = re.compile(rb'\\(x[0-9a-f]{2}|.)', re.S)
 PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
 LINE = re.compile(rb'^\d+\.\d+ \[(\d+) ([^\]]*)\] (.*)$', re.S)
@@ -99,18 +101,24 @@ class Life:
     READING = ("beat", "held")
 
     def __init__(self, server):
+        self.socket = server.socket
         with Monitor(server) as seen:
             self.run = server.ended_run(server.source)
         mine = [call for call in seen.calls if call.names(self.run) and call.function]
         accept = [call for call in mine if "accept" in call.function]
         life = [call for call in mine if "accept" not in call.function and call.words[0].upper() == b"FCALL"
                 and call.function not in self.READING]
-        # The claim that took the run is the one whose token the rest carries.
-        said = {word for call in life for word in call.words}
-        claim = [call for call in seen.calls if "claim" in call.function and call not in life
-                 and any(len(word) >= 20 and word in said for word in call.words[4:])]
-        assert len(accept) == 1 and life and claim, f"not a whole life: {[call.function for call in seen.calls]}"
+        # The claim that took the run is the one whose token the rest carries, beside the worker's name that all have.
+        said = {word for call in life for word in call.words[4:] if len(word) > 8}
+        claims = [call for call in seen.calls if "claim" in call.function and call not in life]
+        assert len(accept) == 1 and life and claims, f"not a whole life: {[call.function for call in seen.calls]}"
+        claim = max(claims, key=lambda call: len(said.intersection(call.words)))
         self.accept_file, self.claim_file, self.file = (server.dir / f"life.{part}" for part in ("accept", "claim", "rest"))
         self.accept_file.write_bytes(encoded(accept[0].words))
-        self.claim_file.write_bytes(encoded(claim[-1].words))
+        self.claim_file.write_bytes(encoded(claim.words))
         self.file.write_bytes(b"".join(encoded(call.words) for call in life))
+
+    def fill(self, runs):
+        """Makes so many ended runs; none may be queued."""
+        return tool("fill", "--redis", self.socket, "--accept", self.accept_file, "--claim", self.claim_file, "--life", self.file,
+                    "--id", self.run, "--runs", runs, seconds=300)

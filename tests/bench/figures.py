@@ -60,18 +60,21 @@ def shown(value, unit):
 
 
 def table(figures):
-    """Lines for people: per group the figures, then the ratios."""
-    lines, rows = [], list(figures.rows())
-    width = max((len(row.name) for row in rows), default=0)
-    for group in dict.fromkeys(row.group for row in rows):
-        lines += ["", f"{group:<{width + 2}} {'median':>10} {'least':>10} {'most':>10} {'rounds':>6}"]
-        mine = [row for row in rows if row.group == group]
-        for row in [r for r in mine if r.unit != "x"] + [r for r in mine if r.unit == "x"]:
-            values = " ".join(f"{shown(v, row.unit):>10}" for v in (row.median, row.low, row.high))
-            lines.append(f"  {row.name:<{width}} {values} {row.rounds:>6} {'ratio' if row.unit == 'x' else row.unit}")
+    """Lines for people: the figures of each group, and at the end the ratios, which are what holds."""
+    rows = list(figures.rows())
+    width = max((len(row.name) for row in rows), default=0) + 2
+    lines = [f"{'':<{width}} {'median':>10} {'least':>10} {'most':>10} {'rounds':>6}"]
+    groups = list(dict.fromkeys(row.group for row in rows))
+    for title, wanted in (("", lambda row: row.unit != "x"), (", ratios within a round", lambda row: row.unit == "x")):
+        for group in groups:
+            mine = [row for row in rows if row.group == group and wanted(row)]
+            lines += ["", group + title] if mine else []
+            for row in mine:
+                values = " ".join(f"{shown(v, row.unit):>10}" for v in (row.median, row.low, row.high))
+                lines.append(f"  {row.name:<{width - 2}} {values} {row.rounds:>6} {'' if row.unit == 'x' else row.unit}".rstrip())
     for lost in figures.invalid:
         lines.append(f"  INVALID {lost['group']}, round {lost['round']}, {lost['case']}: {lost['why']}")
-    return "\n".join(lines).strip("\n")
+    return "\n".join(lines)
 
 
 def as_json(figures):

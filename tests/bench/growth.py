@@ -4,7 +4,7 @@ import time
 
 from capture import Accept, Life
 from group import Group
-from measuring import Invalid, replay, tool, wrk
+from measuring import Invalid, replay, wrk
 from process import wait_for
 from server import P0, Server, settled
 
@@ -31,9 +31,7 @@ class Bench(Group):
         before = server.ended()
         for left in range(runs, 0, -CHUNK):
             self.progress.say(f"growth: {left:,} runs still to be made")
-            life = server.life
-            tool("fill", "--redis", server.socket, "--accept", life.accept_file, "--claim", life.claim_file, "--life", life.file,
-                 "--id", life.run, "--runs", min(left, CHUNK), seconds=300)
+            server.life.fill(min(left, CHUNK))
         assert server.ended() - before == runs, f"{server.ended() - before} runs ended of {runs}"
 
     @staticmethod

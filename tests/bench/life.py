@@ -1,6 +1,7 @@
 """life: runs per second through their whole life (claim, four steps that do nothing, finish) by one worker that works on 1,
-64 or 1,024 at once, against the least that a queue on a stream does: a bare XREADGROUP and XACK, with and without XADD."""
-from capture import Accept
+64 or 1,024 at once, against two yardsticks of the same round: ceiling (what the worker sends for one run when it is idle, sent by a
+bare client for 64 runs at a time) and the least that a queue on a stream does (XREADGROUP and XACK, with and without XADD)."""
+from capture import Accept, Life
 from group import Group
 from measuring import Invalid, replay, tool
 from process import processor_seconds, wait_for
@@ -21,13 +22,16 @@ class Bench(Group):
             server.accept = Accept(server)
             server.fill_feed(server.accept)
             for concurrency in self.options.concurrency:
-                self.pace[aof, concurrency] = whole_lives(server, 300 if concurrency > 1 else 100, concurrency)["rate"]
+                self.pace[aof, concurrency] = pace_of(server, concurrency)
+            server.reset()
+            server.life = Life(server)
 
     def blocks(self):
         out = []
         for aof, server in self.at.items():
             for concurrency in self.options.concurrency:
                 out.append((f"aof {aof}, {concurrency} at once", self.case(self.one, aof, server, concurrency)))
+            out.append((f"aof {aof}, ceiling", self.case(self.ceiling, aof, server)))
             for adds in (False, True):
                 out.append((f"aof {aof}, a bare loop", self.case(self.bare, aof, server, adds)))
         return [out]
@@ -42,6 +46,12 @@ class Bench(Group):
         self.figures.add(f"{name}: CPU of the worker per run", said["worker"], "us")
         self.figures.add(f"{name}: CPU of Redis per run", said["redis"], "us")
 
+    def ceiling(self, aof, server):
+        server.reset()
+        settled()
+        said = server.life.fill(2000 * self.options.seconds)
+        self.figures.add(f"aof {aof}, ceiling: runs", said["runs"] / said["claimToEnd"], "/s")
+
     def bare(self, aof, server, adds):
         server.reset()
         settled()
@@ -53,11 +63,22 @@ class Bench(Group):
         for aof in self.at:
             for concurrency in self.options.concurrency:
                 runs = f"aof {aof}, {concurrency} at once: runs"
+                self.figures.ratio(f"aof {aof}: {concurrency} at once / ceiling", runs, f"aof {aof}, ceiling: runs")
                 for bare in ("XREADGROUP, XACK", "XADD, XREADGROUP, XACK"):
                     self.figures.ratio(f"aof {aof}: {concurrency} at once / bare {bare}", runs, f"aof {aof}, bare {bare}")
                 if aof != "none":
                     self.figures.ratio(f"aof {aof} / aof none, {concurrency} at once", runs,
                                        f"aof none, {concurrency} at once: runs")
+
+
+def pace_of(server, concurrency):
+    """Roughly: how many runs make a measurement that is long enough."""
+    for runs in (200, 2000, 20_000):
+        try:
+            return whole_lives(server, runs, concurrency)["rate"]
+        except Invalid as why:
+            last = why
+    raise last
 
 
 def whole_lives(server, runs, concurrency):

@@ -34,7 +34,8 @@ def arguments():
     p.add_argument("--rounds", type=int, default=5, help="default 5")
     p.add_argument("--seconds", type=int, default=3, help="that a measurement takes; default 3")
     p.add_argument("--only", default=",".join(GROUPS), metavar="GROUP,...", help="of: " + " ".join(GROUPS))
-    p.add_argument("--quick", action="store_true", help="one or two rounds of one second each, aof none, less of everything: about two minutes")
+    p.add_argument("--quick", action="store_true",
+                   help="one or two rounds of one second each, aof none, less of everything: about two minutes")
     p.add_argument("--aof", default=None, metavar="MODE,...", help="of: none everysec always; default: all of them")
     p.add_argument("--connections", default=None, metavar="N,...", help="of accept; default: 1,16,64,256")
     p.add_argument("--concurrency", default=None, metavar="N,...", help="of life; default: 1,64,1024")

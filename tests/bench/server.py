@@ -26,12 +26,12 @@ ENDED = ("ready", "complete", "failed", "canceled", "expired")
 class Server(Stack):
     """aof: none, everysec or always. A source run has ended, and its worker is gone, when this is made."""
 
-    programs = BIN      # of those that are made from now on
-    under = ()          # what programs are started under
+    programs = BIN  # where they are; of those that are made from now on
+    under = ()      # the words that they are started by
 
-    def __init__(self, aof="none", threads=1, concurrency=64, steps=FOUR_STEPS):
+    def __init__(self, aof="none", threads=1, concurrency=64):
         self.aof, self.programs = aof, Server.programs
-        super().__init__(steps, workers=0, concurrency=concurrency, settings=("--durability", aof, "--queue-limit", 10**9),
+        super().__init__(FOUR_STEPS, workers=0, concurrency=concurrency, settings=("--durability", aof, "--queue-limit", 10**9),
                          serve=(*SERVE, "--threads", threads))
         try:
             self.api_key = self.key("bench")
@@ -151,7 +151,7 @@ class Server(Stack):
     # --- back to the beginning ---
 
     def keep(self):
-        """All keys as they are now, but for the sweeper's times."""
+        """All keys as they are now."""
         kept, cursor = {}, "0"
         while True:
             cursor, keys = self.redis.call("SCAN", cursor, "COUNT", 1000)

@@ -35,15 +35,16 @@ class filler {
           claim_(read_file(o.claim)) {}
 
     void run() {
-        const auto began = clock::now();
+        clock::duration rest{};
         for (std::uint64_t from = 0; from < o_.runs; from += chunk) {
             const auto to = std::min(o_.runs, from + chunk);
             for_all(accept_, from, to);
+            const auto began = clock::now();
             claim_all();
             for_all(life_, from, to);
+            rest += clock::now() - began;
         }
-        std::cout << fmt::format(R"({{"calls":{},"seconds":{:.6f}}})", o_.runs, seconds_of(clock::now() - began))
-                  << std::endl;
+        std::cout << fmt::format(R"({{"runs":{},"claimToEnd":{:.6f}}})", o_.runs, seconds_of(rest)) << std::endl;
     }
 
   private:

@@ -2,7 +2,7 @@
 ceiling (the same function called by a bare client of Redis), native (what it writes as native commands in one MULTI) and
 floor (a bare Beast server with the same answer)."""
 from capture import Accept, encoded
-from group import Group
+from group import SLICE, Group
 from measuring import TOOL, replay, wrk
 from server import Server, settled
 
@@ -41,14 +41,14 @@ class Bench(Group):
         return compared, others
 
     def measure_floor(self):
-        said = wrk(self.first, 64, self.options.seconds, port=self.floor_port)
+        said = wrk(self.first, 64, SLICE, port=self.floor_port)
         self.figures.add("floor, 64 connections", said["rate"], "/s")
 
     def closed_loop(self, aof, server, connections, sources=None):
         server.reset()
         settled()
         redis, api = server.processor()
-        said = wrk(server, connections, self.options.seconds, sources)
+        said = wrk(server, connections, SLICE, sources)
         redis_after, api_after = server.processor()
         name = f"aof {aof}, {connections} conn" + (f", {len(sources)} sources" if sources else "")
         self.figures.add(f"{name}: accepted", said["rate"], "/s")
@@ -60,13 +60,12 @@ class Bench(Group):
     def bare(self, aof, server, what, in_flight):
         server.reset()
         settled()
-        seconds = max(1, self.options.seconds * 0.7)
         if what == "PING":
-            said = replay(server, server.dir / "ping", in_flight=in_flight, seconds=seconds)
+            said = replay(server, server.dir / "ping", in_flight=in_flight, seconds=SLICE)
         else:
             file = server.accept.native_file if what == "native" else server.accept.call_file
             redis, _ = server.processor()
-            said = replay(server, file, server.accept.run, in_flight, seconds=seconds)
+            said = replay(server, file, server.accept.run, in_flight, seconds=SLICE)
             if in_flight == 64:
                 used = server.processor()[0] - redis
                 self.figures.add(f"aof {aof}, {what}: CPU of Redis per call", used / said["calls"] * 1e6, "us")

@@ -1,6 +1,6 @@
 """crowd: retries accepted per second at 64 connections by an API that holds 10,000 idle connections and 2,000 watchers besides,
 against one that holds none."""
-from group import Group
+from group import SLICE, Group
 from held import allowed, holding
 from measuring import wrk
 from server import Server, settled
@@ -23,14 +23,14 @@ class Bench(Group):
     def measure_alone(self):
         self.alone.reset()
         settled()
-        self.note("alone", wrk(self.alone, 64, self.options.seconds))
+        self.note("alone", wrk(self.alone, 64, SLICE))
 
     def measure_crowded(self):
         self.crowded.reset()
         run = self.crowded.api_client().retry(self.crowded.source).json["run"]["id"]
         with holding(self.crowded, self.crowded.port, run, self.idle, self.watching):
             settled(1)
-            self.note(self.what, wrk(self.crowded, 64, self.options.seconds))
+            self.note(self.what, wrk(self.crowded, 64, SLICE))
 
     def note(self, name, said):
         self.figures.add(f"{name}: accepted", said["rate"], "/s")

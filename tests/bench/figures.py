@@ -8,13 +8,15 @@ Row = collections.namedtuple("Row", "group name unit median low high rounds")
 
 class Figures:
     def __init__(self):
-        self.values, self.units, self.invalid = collections.OrderedDict(), {}, []
+        self.values, self.slices, self.units, self.invalid = {}, {}, {}, []
         self.group, self.round, self.prefix = "", 0, ""
 
     def add(self, name, value, unit):
-        """Of this round."""
+        """Of this round; of several slices, their mean counts."""
         key = self.group, self.prefix + name
-        self.values.setdefault(key, {})[self.round], self.units[key] = value, unit
+        self.slices.setdefault(key, {}).setdefault(self.round, []).append(value)
+        self.values.setdefault(key, {})[self.round] = statistics.mean(self.slices[key][self.round])
+        self.units[key] = unit
 
     def get(self, name):
         """Of this round; None when it was not measured."""

@@ -1,9 +1,13 @@
 """What the groups of measurements have in common: what they prepare, the cases of a round, and what is compared afterwards."""
 import random
 
+SLICE = 1  # seconds
+
 
 class Group:
     """programs: of the build that is measured; `prefix` is before the names of what it measures."""
+    QUICK, MOST = 1, 100  # rounds: with --quick, and where more would say nothing more
+    SLICED = True         # its cases last a slice each, as often as makes up what was asked for
 
     def __init__(self, options, figures, progress, programs, prefix=""):
         self.options, self.figures, self.progress, self.programs, self.prefix = options, figures, progress, programs, prefix
@@ -13,11 +17,13 @@ class Group:
     def name(self):
         return type(self).__module__
 
-    QUICK, MOST = 1, 100  # rounds: with --quick, and where more would say nothing more
-
     @property
     def rounds(self):
         return min(self.options.rounds, self.QUICK if self.options.quick else self.MOST)
+
+    @property
+    def slices(self):
+        return self.options.seconds // SLICE if self.SLICED else 1
 
     def prepare(self):
         raise NotImplementedError

@@ -3,7 +3,7 @@ with many finished runs in Redis, and with few and with many queued; against the
 import time
 
 from capture import Accept, Life
-from group import Group
+from group import SLICE, Group
 from measuring import Invalid, replay, wrk
 from process import wait_for
 from server import P0, Server, settled
@@ -48,7 +48,7 @@ class Bench(Group):
 
     def one(self, kind, size, server):
         settled()
-        said = wrk(server, 64, min(2, self.options.seconds))
+        said = wrk(server, 64, SLICE)
         self.figures.add(f"{size:,} {kind}: accepted", said["rate"], "/s")
         self.figures.add(f"{size:,} {kind}: p99", said["p99"], "us")
         self.figures.add(f"{size:,} {kind}: worked off", self.work_off(server), "/s")

@@ -23,7 +23,7 @@ class Bench(Group):
                     "--seed", self.dice.randrange(1 << 31))
 
     def one(self, aof, server):
-        said = self.first_step(server, 100 if self.options.quick else 300)
+        said = self.first_step(server, 100 if self.options.quick else 300 // self.slices)
         for what, name in (("ping", "PING"), ("answer", "POST to 202"), ("postToStep", "POST to running"),
                            ("acceptToStep", "accept's event to running"), ("whole", "POST to the end, 4 steps")):
             for part in ("p50", "p99"):

@@ -2,7 +2,7 @@
 64 or 1,024 at once, against two yardsticks of the same round: ceiling (what the worker sends for one run when it is idle, sent by a
 bare client for 64 runs at a time) and the least that a queue on a stream does (XREADGROUP and XACK, with and without XADD)."""
 from capture import Accept, Life
-from group import Group
+from group import SLICE, Group
 from measuring import Invalid, replay, tool
 from process import processor_seconds, wait_for
 from server import ENDED, P0, Server, settled
@@ -37,8 +37,7 @@ class Bench(Group):
         return [out]
 
     def one(self, aof, server, concurrency):
-        # At most three seconds' worth by the pace of the round before: longer would say nothing more.
-        wanted = int(self.pace[aof, concurrency] * min(3, self.options.seconds))
+        wanted = int(self.pace[aof, concurrency] * SLICE)  # by the last pace
         said = whole_lives(server, max(100, min(wanted, 100_000)), concurrency)
         self.pace[aof, concurrency] = said["rate"]
         name = f"aof {aof}, {concurrency} at once"
@@ -49,14 +48,14 @@ class Bench(Group):
     def ceiling(self, aof, server):
         server.reset()
         settled()
-        said = server.life.fill(2000 * self.options.seconds)
+        said = server.life.fill(2000)
         self.figures.add(f"aof {aof}, ceiling: runs", said["runs"] / said["claimToEnd"], "/s")
 
     def bare(self, aof, server, adds):
         server.reset()
         settled()
-        said = tool("stream_loop", "--redis", server.socket, "--like", server.source, "--entries", 100_000 * self.options.seconds,
-                    "--seconds", self.options.seconds * 0.7, *(["--add"] if adds else []))
+        said = tool("stream_loop", "--redis", server.socket, "--like", server.source, "--entries", 100_000,
+                    "--seconds", SLICE, *(["--add"] if adds else []))
         self.figures.add(f"aof {aof}, bare {'XADD, ' if adds else ''}XREADGROUP, XACK", said["rate"], "/s")
 
     def ratios(self):

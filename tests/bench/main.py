@@ -32,7 +32,7 @@ def arguments():
     p = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split("\n\n", maxsplit=1)[0],
                                 formatter_class=argparse.RawDescriptionHelpFormatter, epilog="groups:\n" + groups)
     p.add_argument("--rounds", type=int, default=5, help="default 5")
-    p.add_argument("--seconds", type=int, default=3, help="that a measurement takes; default 3")
+    p.add_argument("--seconds", type=int, default=3, help="that a measurement takes, in slices of one second; default 3")
     p.add_argument("--only", default=",".join(GROUPS), metavar="GROUP,...", help="of: " + " ".join(GROUPS))
     p.add_argument("--quick", action="store_true",
                    help="one or two rounds of one second each, aof none, less of everything: about two minutes")

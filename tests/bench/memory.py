@@ -19,7 +19,7 @@ def proportional(process):
 
 
 class Bench(Group):
-    MOST = 3  # they hardly differ
+    MOST, SLICED = 3, False  # they hardly differ
 
     def prepare(self):
         self.made = self.server(Server())

@@ -1,7 +1,7 @@
 """offered: how long a retry takes while they come at a fixed rate, at 25 to 90 % of what a closed loop of 64 connections
 accepts in the same round; counted from when it was due, so that waiting counts."""
 from capture import Accept
-from group import Group
+from group import SLICE, Group
 from measuring import Invalid, tool, wrk
 from server import Server, settled
 
@@ -25,14 +25,14 @@ class Bench(Group):
         """The closed loop comes first: it says what to offer."""
         server.reset()
         settled()
-        most = wrk(server, 64, self.options.seconds)["rate"]
+        most = wrk(server, 64, SLICE)["rate"]
         self.figures.add(f"aof {aof}, closed loop: accepted", most, "/s")
         shares = (25, 75) if self.options.quick else SHARES
         for share in self.dice.sample(shares, len(shares)):
             server.reset()
             settled()
             said = tool("open_loop", "--port", server.port, "--request", server.retry_file(), "--rate", f"{most * share / 100:.3f}",
-                        "--seconds", self.options.seconds)
+                        "--seconds", SLICE)
             if said["unexpected"] or said["unanswered"]:
                 raise Invalid(f"{said['unexpected']} answers are not 202, {said['unanswered']} did not come at {share} %")
             name = f"aof {aof}, {share} %"

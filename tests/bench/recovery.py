@@ -22,6 +22,8 @@ class Waiting(Server):
 
 
 class Bench(Group):
+    SLICED = False
+
     def prepare(self):
         self.made = self.server(Waiting())
 

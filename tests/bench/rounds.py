@@ -1,12 +1,13 @@
-"""Measures a group: prepares once, then one round after the other. Within a round the blocks, and the cases of a block, come in an
-order that the seed shuffles anew, so that none always follows the same other. With two builds, each case of the one stands
-in a block with the same case of the other."""
+"""Measures a group: prepares once, then one round after the other. The speed of a shared machine drifts within seconds, so what
+is compared is measured in short slices that alternate: the cases of a block, with two builds those of both, one after the
+other in an order that the seed shuffles, and all of them again until each has had its time."""
 import contextlib
 import fcntl
 import random
 import subprocess
 
 from measuring import Invalid
+from resp import RedisError
 from server import Server
 
 BEFORE = "before: "
@@ -38,10 +39,11 @@ class Rounds:
                   for same in zip(*(group.blocks() for group in self.groups))]
         self.dice.shuffle(blocks)
         for cases in blocks:
-            self.dice.shuffle(cases)
-            for group, name, measure in cases:
-                self.progress.say(f"{self.name}, round {self.number} of {group.rounds}: {group.prefix}{name}")
-                self.attempt(group, name, measure)
+            for _ in range(self.groups[0].slices):
+                self.dice.shuffle(cases)
+                for group, name, measure in cases:
+                    self.progress.say(f"{self.name}, round {self.number} of {group.rounds}: {group.prefix}{name}")
+                    self.attempt(group, name, measure)
         for group in self.groups:
             self.figures.prefix = group.prefix
             group.ratios()
@@ -55,7 +57,7 @@ class Rounds:
         try:
             measure()
             return True
-        except (Invalid, AssertionError, OSError, subprocess.TimeoutExpired) as why:
+        except (Invalid, AssertionError, OSError, RedisError, subprocess.TimeoutExpired) as why:
             self.figures.refuse(name, why)
             self.progress.note(f"  {self.name}, round {self.number}, {group.prefix}{name} does not count: {why}")
             return False

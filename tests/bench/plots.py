@@ -55,12 +55,13 @@ class Plots:
         axes.legend(frameon=False, fontsize=9)
 
     def accept(self):
+        lines = {aof: self.points("accept", [(n, f"aof {aof}, {n} conn: accepted") for n in self.options.connections])
+                 for aof in self.options.aof}
+        if not any(lines.values()):
+            return None
         figure, axes = self.plt.subplots(figsize=(7.5, 4.2))
-        drawn = False
-        for aof in self.options.aof:
-            found = self.points("accept", [(n, f"aof {aof}, {n} conn: accepted") for n in self.options.connections])
+        for aof, found in lines.items():
             if found:
-                drawn = True
                 self.line(axes, found, 1e-3, color=COLOURS[aof], label=f"accepted, {SAID[aof]}")
             for _, row in self.points("accept", [(0, f"aof {aof}, ceiling")]):
                 axes.axhline(row.median / 1000, color=COLOURS[aof], linestyle="--", linewidth=1, label=f"ceiling, {SAID[aof]}")
@@ -68,8 +69,9 @@ class Plots:
             axes.axhline(row.median / 1000, color=GREY, linestyle=":", linewidth=1.2, label="bare HTTP server, 64 connections")
         axes.set_xscale("log", base=2)
         axes.set_xticks(self.options.connections, [str(n) for n in self.options.connections])
-        self.finish(axes, "Retries accepted by one API thread", "connections", "thousand retries per second")
-        return self.save(figure, "accept") if drawn else self.plt.close(figure)
+        threads = "one thread" if self.options.threads == 1 else f"{self.options.threads} threads"
+        self.finish(axes, f"Retries accepted by an API of {threads}", "connections", "thousand retries per second")
+        return self.save(figure, "accept")
 
     def offered(self):
         shares = (25, 50, 75, 90)
@@ -88,17 +90,16 @@ class Plots:
         return self.save(figure, "offered")
 
     def growth(self):
+        sizes = {kind: sorted(int(name.split()[0].replace(",", "")) for group, name in self.rows
+                              if group == "growth" and name[0].isdigit() and name.endswith(f" {kind}: accepted"))
+                 for kind in ("finished", "queued")}
+        if not all(sizes.values()):
+            return None
         figure, all_axes = self.plt.subplots(1, 2, figsize=(8, 3.8), sharey=True)
-        drawn = False
-        for axes, kind in zip(all_axes, ("finished", "queued")):
-            sizes = sorted(int(name.split()[0].replace(",", "")) for group, name in self.rows
-                           if group == "growth" and name.endswith(f" {kind}: accepted") and "/" not in name)
+        for axes, kind in zip(all_axes, sizes):
             for colour, what in zip(LINES, ("accepted", "worked off")):
-                found = self.points("growth", [(size, f"{size:,} {kind}: {what}") for size in sizes])
-                if found:
-                    drawn = True
-                    self.line(axes, found, 1e-3, color=colour, label=what)
+                found = self.points("growth", [(size, f"{size:,} {kind}: {what}") for size in sizes[kind]])
+                self.line(axes, found, 1e-3, color=colour, label=what)
             axes.set_xscale("log")
-            if drawn:
-                self.finish(axes, f"with so many {kind} runs", f"{kind} runs in Redis", "thousand runs per second")
-        return self.save(figure, "growth") if drawn else self.plt.close(figure)
+            self.finish(axes, f"with so many {kind} runs", f"{kind} runs in Redis", "thousand runs per second")
+        return self.save(figure, "growth")

@@ -1,6 +1,7 @@
 """The pictures of what was measured: medians over the rounds, with bars from the least to the most. As SVG with a ground of its
 own, to be read on light and dark pages, and the same bytes for the same figures."""
 import pathlib
+import sys
 
 COLOURS = {"none": "#1f6fb4", "everysec": "#c77d0a", "always": "#b3261e"}
 SAID = {"none": "no append-only file", "everysec": "appendfsync everysec", "always": "appendfsync always"}
@@ -8,7 +9,10 @@ GREY, LINES = "#5f6368", ("#1f6fb4", "#c77d0a", "#b3261e")
 
 
 def pyplot():
-    import matplotlib  # pylint: disable=import-outside-toplevel
+    try:
+        import matplotlib  # pylint: disable=import-outside-toplevel
+    except ImportError:
+        sys.exit("no matplotlib for this Python; scripts/setup --bench installs it")
     matplotlib.use("svg")
     from matplotlib import pyplot as plt  # pylint: disable=import-outside-toplevel
     plt.rcParams.update({"svg.hashsalt": "reprise", "svg.fonttype": "path", "font.size": 10, "axes.grid": True,

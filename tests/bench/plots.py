@@ -45,6 +45,8 @@ class Plots:
 
     def save(self, figure, name):
         file = self.directory / f"{name}.svg"
+        for axes in figure.axes:  # once all is drawn: where axes are shared, it would settle the top, too
+            axes.set_ylim(bottom=0)
         figure.tight_layout()
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
         self.plt.close(figure)
@@ -52,7 +54,6 @@ class Plots:
 
     @staticmethod
     def finish(axes, title, x, y):
-        axes.set_ylim(bottom=0)
         axes.set_title(title, loc="left", fontsize=11)
         axes.set_xlabel(x)
         axes.set_ylabel(y)

@@ -73,8 +73,12 @@ def main():
     raise_open_files()
     figures, progress, load = Figures(), Progress(), os.getloadavg()[0]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is cleared up then, too
-    for name in args.only:
-        Rounds(importlib.import_module(name).Bench, args, figures, progress, builds).measure()
+    cut = 0
+    try:
+        for name in args.only:
+            Rounds(importlib.import_module(name).Bench, args, figures, progress, builds).measure()
+    except (KeyboardInterrupt, SystemExit) as ended:  # what has been measured by then is told all the same
+        cut = ended.code if isinstance(ended, SystemExit) else 130
     progress.note("")
     how = (f"{args.rounds} rounds, {args.seconds} s a case, API threads: {args.threads}, {os.cpu_count()} processors, "
            f"load {load:.1f} beforehand, append-only file on {file_system(tempfile.gettempdir())}, seed {args.seed}")
@@ -86,7 +90,7 @@ def main():
     else:
         print(table(figures))
         print(f"\n{how}\n{len(list(figures.rows()))} figures, {len(figures.invalid)} measurements that do not count")
-    return 1 if figures.invalid else 0
+    return cut or (1 if figures.invalid else 0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by setup: the distribution's packages.
 
-# Each is asked for by name, and each is named in the README with why. `$1`: for what beside building and running: lint, fuzz.
+# Each is asked for by name, and each is named in the README with why. `$1`: for what beside building and running: lint, fuzz, bench.
 wanted_packages() {
     echo g++ cmake ninja-build ccache pkg-config git ca-certificates curl
     echo libhiredis-dev rapidjson-dev libssl-dev libcli11-dev libspdlog-dev libfmt-dev
@@ -10,6 +10,7 @@ wanted_packages() {
     case $1 in
         lint) echo clang-format clang-tidy shellcheck ;;
         fuzz) echo clang libclang-rt ;;
+        bench) echo wrk valgrind python3-matplotlib ;;
     esac
     node_packages
 }

@@ -89,7 +89,7 @@ class serving_thread {
     serving_thread(const api_settings& settings, shared_state& shared, unsigned index)
         : settings_(settings),
           shared_(shared),
-          watches_(io_, shared.events.watchers(), static_cast<int>(shared.most_connections / 2),
+          watches_(io_, shared.events.watched(), static_cast<int>(shared.most_connections / 2),
                    [&shared] { shared.events.wanted(); }),
           redis_(io_.get_executor(), settings.common.redis_options("reprise-api-" + std::to_string(index))),
           functions_(redis_, settings.common.partitions),

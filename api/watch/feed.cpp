@@ -15,6 +15,8 @@ namespace {
 
 constexpr auto longest_wait = std::chrono::milliseconds(1000);
 constexpr auto after_failure = std::chrono::milliseconds(500);
+// Between two reads that found something: Redis wakes a blocked reader for each command that writes, thousands of times a second.
+constexpr auto between_reads = std::chrono::milliseconds(5);
 constexpr const char* most_at_once = "1000";
 
 redis::options patient(redis::options o) {
@@ -23,15 +25,22 @@ redis::options patient(redis::options o) {
     return o;
 }
 
+// Of {field, value, field, value ...}; empty if it is not there.
+std::string_view value_of(redis::reply_view fields, std::string_view name) {
+    for (std::size_t i = 0; i + 1 < fields.size(); i += 2)
+        if (fields[i].text() == name)
+            return fields[i + 1].text();
+    return {};
+}
+
 // An entry is {id, {field, value, ...}}.
-fed_event read_entry(redis::reply_view entry) {
-    const record fields(entry[1]);
+fed_event read_entry(std::string_view run, redis::reply_view fields) {
     fed_event e;
-    e.run = fields.text("run");
-    e.what.seq = fields.number("seq");
-    e.what.at = fields.number("at");
-    e.what.type = fields.text("type");
-    e.what.step = fields.text("name");
+    e.run = run;
+    e.what.seq = number_of(value_of(fields, "seq"));
+    e.what.at = number_of(value_of(fields, "at"));
+    e.what.type = value_of(fields, "type");
+    e.what.step = value_of(fields, "name");
     return e;
 }
 
@@ -68,12 +77,18 @@ void feed::wanted() {
     asio::post(io_, [this] { asleep_.cancel(); });
 }
 
-// A look at `watchers_` and the beginning of the wait are not interrupted by wanted()'s handler: it runs on this thread.
+// A look at the watchers and the beginning of the wait are not interrupted by wanted()'s handler: it runs on this thread.
 asio::awaitable<void> feed::sleep_until_wanted() {
-    while (watchers_ == 0) {
+    while (watched_.watchers() == 0) {
         boost::system::error_code ignored;
         co_await asleep_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     }
+}
+
+asio::awaitable<void> feed::sleep(std::chrono::milliseconds d) {
+    boost::system::error_code ignored;
+    asio::steady_timer pause(io_, d);
+    co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
 void feed::tell_all_to_look() {
@@ -94,7 +109,7 @@ asio::awaitable<void> feed::read_partition(unsigned partition) {
     const auto block = std::to_string(longest_wait.count());
     std::string after; // id of the last entry read; empty: begin anew
     for (;;) {
-        if (watchers_ == 0) {
+        if (watched_.watchers() == 0) {
             co_await sleep_until_wanted();
             after.clear();
         }
@@ -109,12 +124,16 @@ asio::awaitable<void> feed::read_partition(unsigned partition) {
             if (!r.is_nil()) {
                 const auto entries = r[0][1];
                 auto batch = std::make_shared<std::vector<fed_event>>();
-                batch->reserve(entries.size());
-                for (std::size_t i = 0; i < entries.size(); ++i)
-                    batch->push_back(read_entry(entries[i]));
+                watched_.look([&](auto is_watched) {
+                    for (std::size_t i = 0; i < entries.size(); ++i)
+                        if (const auto run = value_of(entries[i][1], "run"); is_watched(run))
+                            batch->push_back(read_entry(run, entries[i][1]));
+                });
                 after = entries[entries.size() - 1][0].text();
-                for (auto* list : lists_)
-                    asio::post(list->executor(), [list, batch] { list->deliver(*batch); });
+                if (!batch->empty())
+                    for (auto* list : lists_)
+                        asio::post(list->executor(), [list, batch] { list->deliver(*batch); });
+                co_await sleep(between_reads);
             }
         } catch (const outage& e) {
             failed = true;
@@ -125,9 +144,7 @@ asio::awaitable<void> feed::read_partition(unsigned partition) {
         }
         if (failed) {
             after.clear(); // Redis may come back with another past
-            boost::system::error_code ignored;
-            asio::steady_timer pause(io_, after_failure);
-            co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+            co_await sleep(after_failure);
         }
     }
 }

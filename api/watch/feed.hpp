@@ -6,7 +6,7 @@
 
 #include <boost/asio/io_context.hpp>
 
-#include <atomic>
+#include <chrono>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -25,18 +25,19 @@ class feed {
     void start();
     void stop(); // joins the thread
 
-    std::atomic<int>& watchers() { return watchers_; }
+    watched_runs& watched() { return watched_; }
     void wanted(); // from any thread: there is a watcher
 
   private:
     boost::asio::awaitable<void> read_partition(unsigned partition);
     boost::asio::awaitable<std::string> last_id(redis::connection& c, const std::string& stream);
     boost::asio::awaitable<void> sleep_until_wanted();
+    boost::asio::awaitable<void> sleep(std::chrono::milliseconds d);
     void tell_all_to_look();
 
     const redis::options options_;
     const unsigned partitions_;
-    std::atomic<int> watchers_ = 0;
+    watched_runs watched_;
     std::vector<watch_list*> lists_;
     boost::asio::io_context io_{1};
     std::vector<std::unique_ptr<redis::connection>> connections_;

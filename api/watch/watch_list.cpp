@@ -35,13 +35,13 @@ void watch_list::close() {
 
 watcher::watcher(watch_list& list, std::string run)
     : list_(list), run_(std::move(run)), place_(list.by_run_.emplace(run_, this)), signal_(list.executor()) {
-    if (list_.watchers_.fetch_add(1) == 0)
+    if (list_.watched_.enter(run_))
         list_.wanted_();
 }
 
 watcher::~watcher() {
     list_.by_run_.erase(place_);
-    list_.watchers_.fetch_sub(1);
+    list_.watched_.leave(run_);
 }
 
 void watcher::tell(const run_event& e) {

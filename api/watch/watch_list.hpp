@@ -2,13 +2,13 @@
 // it concerns.
 #pragma once
 #include "api/watch/event.hpp"
+#include "api/watch/watched_runs.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include <atomic>
 #include <chrono>
 #include <functional>
 #include <string>
@@ -27,14 +27,14 @@ class watcher;
 
 class watch_list {
   public:
-    // `watchers` counts those of the process, of which there should be no more than `most`; `wanted` is called, on this list's
+    // `watched` knows those of the process, of which there should be no more than `most`; `wanted` is called, on this list's
     // thread, when there is a first one.
     // The list must outlive the frames of its watchers, and so the context, which may be constructed after it.
-    watch_list(boost::asio::io_context& io, std::atomic<int>& watchers, int most, std::function<void()> wanted)
-        : io_(io), watchers_(watchers), most_(most), wanted_(std::move(wanted)) {}
+    watch_list(boost::asio::io_context& io, watched_runs& watched, int most, std::function<void()> wanted)
+        : io_(io), watched_(watched), most_(most), wanted_(std::move(wanted)) {}
 
     // From any thread.
-    bool has_room() const { return watchers_ < most_; }
+    bool has_room() const { return watched_.watchers() < most_; }
 
     // All on the list's thread:
     void deliver(const std::vector<fed_event>& events);
@@ -47,7 +47,7 @@ class watch_list {
   private:
     friend class watcher;
     boost::asio::io_context& io_;
-    std::atomic<int>& watchers_; // of the process
+    watched_runs& watched_;
     const int most_;
     std::function<void()> wanted_;
     std::unordered_multimap<std::string_view, watcher*> by_run_; // keys are the watchers' own

@@ -8,15 +8,12 @@
 #include <stdexcept>
 
 namespace reprise {
-namespace {
 
-std::int64_t to_number(std::string_view s) {
+std::int64_t number_of(std::string_view text) {
     std::int64_t n = 0;
-    std::from_chars(s.data(), s.data() + s.size(), n);
+    std::from_chars(text.data(), text.data() + text.size(), n);
     return n;
 }
-
-} // namespace
 
 std::string fixed_line(std::string_view name, std::string_view value) {
     std::string line;
@@ -73,7 +70,7 @@ std::string_view record::text(std::string_view field) const {
 }
 
 std::int64_t record::number(std::string_view field) const {
-    return to_number(text(field));
+    return number_of(text(field));
 }
 
 std::size_t record::bytes() const {
@@ -108,9 +105,9 @@ std::optional<step_record> run_record::step(std::size_t index) const {
         return std::nullopt;
     s.artifacts = fields.text("a." + n);
     const auto times = fields.text("t." + n);
-    s.started = to_number(times);
+    s.started = number_of(times);
     if (const auto space = times.find(' '); space != std::string_view::npos)
-        s.ended = to_number(times.substr(space + 1));
+        s.ended = number_of(times.substr(space + 1));
     return s;
 }
 

@@ -18,6 +18,8 @@ namespace reprise {
 std::string fixed_line(std::string_view name, std::string_view value); // empty if the value is
 std::string fixed_text_line(std::string_view name, std::string_view text);
 
+std::int64_t number_of(std::string_view text); // 0 if it is none
+
 // The fields of a hash. Few enough for a linear search.
 class record {
   public:

@@ -127,8 +127,9 @@ end
 local function source_of(l, org, id)
   local s = l.sources[id]
   if not s then
-    local v = redis.call('HMGET', l.p .. 'run:' .. id, 'org', 'seq', 'root', 'project', 'deadStep')
-    s = { org = v[1], seq = v[2], root = (v[3] and v[3] ~= '') and v[3] or id, project = v[4] or '', dead = v[5] }
+    local v = redis.call('HMGET', l.p .. 'run:' .. id, 'status', 'seq', 'org', 'project', 'root')
+    s = { org = v[3], seq = v[2] or '0', root = (v[5] and v[5] ~= '') and v[5] or id, project = v[4] or '',
+      dead = v[1] == 'failed' or v[1] == 'expired' }
     l.sources[id] = s
   end
   return s.org == org and s or nil

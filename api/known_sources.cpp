@@ -16,7 +16,8 @@ std::string name_of_run(std::string_view org, std::string_view id) {
 
 } // namespace
 
-source_run::source_run(run_record r) : record_(std::move(r)), inputs_(inputs_of(record_)), notes_(notes_of(record_)) {}
+source_run::source_run(run_record r)
+    : record_(std::move(r)), inputs_(inputs_of(record_)), notes_(notes_of(record_)) {}
 
 std::string_view source_run::rendered(bool no_worker) const {
     auto& text = rendered_[no_worker ? 1 : 0];

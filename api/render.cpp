@@ -131,7 +131,8 @@ std::string render_run(const run_record& r, bool no_worker) {
     return w.take();
 }
 
-void write_queued_run(json::writer& w, const run_record& r, const std::vector<retained_input>& inputs, bool no_worker) {
+void write_queued_run(json::writer& w, const run_record& r, const std::vector<retained_input>& inputs,
+                      bool no_worker) {
     std::vector<artifact> artifacts;
     list_inputs(artifacts, inputs);
     write_run(w, r, r.fields.text("doc"), r.fields.text("inputs"), artifacts, no_worker);

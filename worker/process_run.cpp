@@ -280,13 +280,7 @@ class run_process {
         if (rule.builtin != "quality_gate")
             return;
         quality_ = o.quality;
-        findings_.gate = true;
-        const auto tree = json::parse(o.quality);
-        const auto* lint = tree ? json::find(*tree, "lint") : nullptr;
-        if (!lint)
-            return;
-        findings_.lint_errors = static_cast<int>(json::number_at(*lint, "errors"));
-        findings_.lint_warnings = static_cast<int>(json::number_at(*lint, "warnings"));
+        judged(o.quality, findings_);
     }
 
     asio::awaitable<void> hand_back(std::string cause) {

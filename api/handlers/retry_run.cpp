@@ -74,9 +74,8 @@ asio::awaitable<response> without_blobs(const request& req, failure missing, ser
     const auto source = co_await load_source(req.who, req.parameters.at(0), s, true);
     if (!source)
         co_return error_response(source.error(), accept);
-    const auto refused =
-        co_await s.queue.would_refuse(req.who.partition, req.who.org, std::string((*source)->record().project()),
-                                      std::vector<std::string>());
+    const auto refused = co_await s.queue.would_refuse(
+        req.who.partition, req.who.org, std::string((*source)->record().project()), std::vector<std::string>());
     if (refused && refused->code != errc::queue_full)
         co_return error_response(*refused, accept);
     const auto blobs = co_await retained_blobs(req, **source, s); // explained by the run as it is now

@@ -25,13 +25,14 @@ struct request {
     std::string path;                                      // as sent: never decoded, never normalised
     std::vector<std::string> parameters;                   // what stood in the route's {places}
     std::map<std::string, std::string, std::less<>> query; // percent-decoded; the first of equal names
-    const http::fields* fields = nullptr;                  // outlive the handler; trailers, which would be merged into them, are refused
-    json::text_fields body;                                // members of the JSON body that the route names
-    std::string body_digest;                               // of the bytes as sent; only with an Idempotency-Key
-    std::string id;                                        // of the request, in logs and in X-Request-Id
-    std::string trace;                                     // the caller's traceparent, if it is well-formed
-    caller who;                                            // empty on routes without access control
-    peer* from = nullptr;                                  // who waits for the answer; outlives the handler
+    const http::fields* fields =
+        nullptr;             // outlive the handler; trailers, which would be merged into them, are refused
+    json::text_fields body;  // members of the JSON body that the route names
+    std::string body_digest; // of the bytes as sent; only with an Idempotency-Key
+    std::string id;          // of the request, in logs and in X-Request-Id
+    std::string trace;       // the caller's traceparent, if it is well-formed
+    caller who;              // empty on routes without access control
+    peer* from = nullptr;    // who waits for the answer; outlives the handler
 
     std::string_view header(http::field f) const { return (*fields)[f]; }
     std::string_view header(std::string_view name) const { return (*fields)[name]; }

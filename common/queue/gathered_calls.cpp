@@ -59,7 +59,8 @@ asio::awaitable<void> gathered_calls::carry_out(unsigned partition, batch all) {
     std::exception_ptr failed;
     bool refused = false;
     try {
-        const auto whole = std::make_shared<const redis::reply>(co_await f_.call(function_, partition, words_of(all)));
+        const auto whole =
+            std::make_shared<const redis::reply>(co_await f_.call(function_, partition, words_of(all)));
         if (whole->size() != first_ + all.size())
             throw redis::unexpected_reply(function_ + " answered " + std::to_string(whole->size()) + " elements to " +
                                           std::to_string(all.size()) + " calls");

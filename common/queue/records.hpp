@@ -32,7 +32,9 @@ class record {
     std::int64_t number(std::string_view field) const;   // 0 if absent or empty
     void set(std::string_view field, std::string value);
     std::size_t bytes() const; // of names and values
-    void append(std::string_view field, std::string value) { fields_.emplace_back(field, std::move(value)); } // a new one
+    void append(std::string_view field, std::string value) {
+        fields_.emplace_back(field, std::move(value));
+    } // a new one
 
   private:
     void add_fixed(std::string_view lines);

@@ -79,9 +79,9 @@ run_queue::run_queue(functions& f, queue_limits limits)
 asio::awaitable<result<accepted_run>> run_queue::accept(unsigned partition, const new_run& n) {
     auto fixed = fixed_line("mode", n.mode) + fixed_line("trace", n.trace) + fixed_line("request", n.request) +
                  fixed_text_line("reason", n.reason) + fixed_line("inputs", n.inputs) + fixed_line("doc", n.doc);
-    auto args = list(n.id, n.org, n.project, n.project_name, n.new_project, n.api_name, n.mode, keys::default_stream,
-                     std::move(fixed), fmt::format("{}", fmt::join(n.blobs, " ")), n.source, n.actor, n.idem,
-                     n.fingerprint);
+    auto args =
+        list(n.id, n.org, n.project, n.project_name, n.new_project, n.api_name, n.mode, keys::default_stream,
+             std::move(fixed), fmt::format("{}", fmt::join(n.blobs, " ")), n.source, n.actor, n.idem, n.fingerprint);
     const auto answer = co_await accepts_.call(partition, std::move(args));
     const auto r = answer.own();
     if (r[0].text() == "refused")

@@ -130,7 +130,8 @@ class run_queue {
     functions& library() { return f_; }
 
   private:
-    boost::asio::awaitable<write_outcome> advance(const claim_ticket& t, const char* what, std::vector<std::string> words,
+    boost::asio::awaitable<write_outcome> advance(const claim_ticket& t, const char* what,
+                                                  std::vector<std::string> words,
                                                   const std::vector<step_change>& changes);
 
     functions& f_;

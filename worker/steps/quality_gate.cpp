@@ -27,4 +27,14 @@ step_result quality_gate(step_context& c) {
     co_return o;
 }
 
+void judged(std::string_view quality, findings& f) {
+    f.gate = true;
+    const auto tree = json::parse(quality);
+    const auto* lint = tree ? json::find(*tree, "lint") : nullptr;
+    if (!lint)
+        return;
+    f.lint_errors = static_cast<int>(json::number_at(*lint, "errors"));
+    f.lint_warnings = static_cast<int>(json::number_at(*lint, "warnings"));
+}
+
 } // namespace reprise::worker

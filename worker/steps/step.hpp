@@ -1,6 +1,7 @@
 // What a step is given and what it answers.
 #pragma once
 #include "common/error.hpp"
+#include "common/run/verdict.hpp"
 #include "worker/lease_book.hpp"
 #include "worker/pipeline/pipeline.hpp"
 #include "worker/steps/artifacts.hpp"
@@ -47,9 +48,10 @@ step_outcome failed(errc code, std::string message);
 step_result perform(step_context& c);
 
 // --- builtins ---
-step_result verify_inputs(step_context& c); // every retained input is what was retained
-step_result validate_spec(step_context& c); // a bounded, canonical document/openapi.json, or why not
-step_result quality_gate(step_context& c);  // what the lint found
+step_result verify_inputs(step_context& c);         // every retained input is what was retained
+step_result validate_spec(step_context& c);         // a bounded, canonical document/openapi.json, or why not
+step_result quality_gate(step_context& c);          // what the lint found
+void judged(std::string_view quality, findings& f); // adds what the gate's `quality` says
 // --- commands ---
 step_result run_command(step_context& c);
 

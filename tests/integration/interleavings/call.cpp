@@ -26,19 +26,8 @@ void add(call& c, Text&&... text) {
 call accept(const order& o) {
     const bool start = o.source.empty();
     return {fn::accept,
-            {o.run,
-             std::string(org),
-             "",
-             start ? "Pets" : "",
-             start ? "project-of-" + o.run : "",
-             "",
-             "flagship",
-             std::string(keys::default_stream),
-             "inputs {}\ndoc {}\n",
-             o.blob,
-             o.source,
-             "client",
-             o.idem,
+            {o.run, std::string(org), "", start ? "Pets" : "", start ? "project-of-" + o.run : "", "", "flagship",
+             std::string(keys::default_stream), "inputs {}\ndoc {}\n", o.blob, o.source, "client", o.idem,
              o.fingerprint}};
 }
 

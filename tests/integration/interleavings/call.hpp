@@ -35,7 +35,7 @@ struct call {
     std::string_view function() const { return is_fenced() ? "advance" : name(); }
     std::vector<std::string> words() const;
     bool operator==(const call& o) const = default;
-    std::string text() const;               // for a trace
+    std::string text() const; // for a trace
 };
 
 // What an accept is about. A start has no source.

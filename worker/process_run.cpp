@@ -1,6 +1,6 @@
 #include "worker/process_run.hpp"
 
-#include "common/crypto/digest.hpp"
+#include "common/async/on_pool.hpp"
 #include "common/json/document.hpp"
 #include "common/json/utf8.hpp"
 #include "common/json/writer.hpp"
@@ -11,8 +11,6 @@
 #include "worker/command/command.hpp"
 #include "worker/steps/step.hpp"
 #include "worker/steps/step_facts.hpp"
-
-#include "common/async/on_pool.hpp"
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>

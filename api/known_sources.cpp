@@ -3,7 +3,7 @@
 namespace reprise::api {
 namespace {
 
-constexpr std::size_t most_bytes = 8 << 20; // of records; what is made of them is about as much again
+constexpr std::size_t most_bytes = 4 << 20; // of records; with what is made of them it is up to four times as much
 constexpr std::size_t most_projects = 1000;
 constexpr auto project_known_for = std::chrono::seconds(2);
 

@@ -57,6 +57,11 @@ new_run retry_of(const source_run& from, const request& req, std::string reason,
     return n;
 }
 
+// A Redis that has lost its latest writes may come to the same seq by another way; hence the status.
+bool is_as_it_was(const accepted_run& a, const run_record& known) {
+    return a.source_seq == known.seq() && a.source_status == known.fields.text("status");
+}
+
 // Accept names a blob by its digest; the caller knows it by the input's name.
 failure explained(const failure& f, const source_run& source) {
     if (f.code != errc::inputs_not_retained)
@@ -107,7 +112,7 @@ asio::awaitable<response> retry_run(request& req, services& s) {
         co_return co_await without_blobs(req, blobs.error(), s); // 404, 403, 402, 422
     const auto n = retry_of(**source, req, req.text("reason"), std::move(*blobs), *idem);
     const auto accepted = co_await s.queue.accept(req.who.partition, n);
-    const bool is_old = !accepted || accepted->replayed || accepted->source_seq != (*source)->record().seq();
+    const bool is_old = !accepted || accepted->replayed || !is_as_it_was(*accepted, (*source)->record());
     if (is_old) {
         auto anew = co_await load_source(req.who, req.parameters.at(0), s, true);
         if (anew) // else it has just been forgotten
@@ -141,7 +146,7 @@ asio::awaitable<void> write_inputs(json::writer& w, const request& req, const so
     for (const auto& input : source.inputs()) {
         const auto held = co_await s.redis.call(
             redis::command::of("ZSCORE", keys::retained(req.who.partition), req.who.org + "/" + input.sha256));
-        const auto size = co_await s.looks.find(blob_id(req.who.org, input.sha256));
+        const auto size = co_await s.blobs.find(blob_id(req.who.org, input.sha256));
         const auto until = held.is_nil() ? 0 : std::strtoll(std::string(held.text()).c_str(), nullptr, 10);
         const bool retained = until > wall_clock() && size == static_cast<std::uint64_t>(input.bytes);
         w.begin_object().member("name", input.name).member("fileName", input.file_name);

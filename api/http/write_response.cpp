@@ -45,8 +45,14 @@ bool says(const response& r, std::string_view name) {
     return std::ranges::any_of(r.headers, [&](const auto& h) { return h.first == name; });
 }
 
+// A media type may come from an operator's file: what would end the line early becomes a space.
 void line(std::string& out, std::string_view name, std::string_view value) {
-    out.append(name).append(": ").append(value).append("\r\n");
+    out.append(name).append(": ");
+    const auto from = static_cast<std::ptrdiff_t>(out.size());
+    out.append(value);
+    std::replace_if(
+        out.begin() + from, out.end(), [](char c) { return c >= 0 && c < 0x20; }, ' ');
+    out.append("\r\n");
 }
 
 // Beast reads requests; what we say ourselves is known to be well-formed, and is written as text: fields made one by one would

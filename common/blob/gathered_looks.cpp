@@ -11,6 +11,10 @@
 namespace reprise {
 namespace asio = boost::asio;
 
+namespace {
+constexpr std::size_t most_together = 32; // on a slow disk they must not keep each other from their deadline
+}
+
 asio::awaitable<std::optional<std::uint64_t>> gathered_looks::find(blob_id b) {
     co_return co_await asio::async_initiate<const asio::use_awaitable_t<>,
                                             void(std::exception_ptr, std::optional<std::uint64_t>)>(
@@ -21,11 +25,15 @@ asio::awaitable<std::optional<std::uint64_t>> gathered_looks::find(blob_id b) {
 void gathered_looks::submit(blob_id b, handler done) {
     ids_.push_back(std::move(b));
     askers_.push_back(std::move(done));
-    if (ids_.size() == 1)
+    if (ids_.size() >= most_together)
+        look();
+    else if (ids_.size() == 1)
         asio::post(executor_, [this] { look(); });
 }
 
 void gathered_looks::look() {
+    if (ids_.empty())
+        return; // they were enough, and went before the turn ended
     // Nobody waits for the coroutine itself: whatever it comes to, it tells those who asked.
     asio::co_spawn(executor_, carry_out(std::exchange(ids_, {}), std::exchange(askers_, {})), asio::detached);
 }

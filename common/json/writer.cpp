@@ -3,7 +3,6 @@
 #include "common/json/utf8.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace reprise::json {
 namespace {
@@ -16,15 +15,14 @@ bool stands_for_itself(std::string_view s) {
 
 void writer::output::copy(std::string_view text, rapidjson::Type type) {
     Prefix(type);
-    std::memcpy(os_->Push(text.size()), text.data(), text.size());
+    std::ranges::copy(text, os_->Push(text.size()));
 }
 
 void writer::output::copy_quoted(std::string_view text) {
     Prefix(rapidjson::kStringType);
     char* to = os_->Push(text.size() + 2);
     *to++ = '"';
-    std::memcpy(to, text.data(), text.size());
-    to[text.size()] = '"';
+    *std::ranges::copy(text, to).out = '"';
 }
 
 writer& writer::key(std::string_view k) {

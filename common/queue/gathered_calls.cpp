@@ -56,17 +56,14 @@ std::vector<std::string> gathered_calls::words_of(const batch& some) const {
 }
 
 asio::awaitable<void> gathered_calls::carry_out(unsigned partition, batch all) {
+    std::shared_ptr<const redis::reply> whole;
     std::exception_ptr failed;
     bool refused = false;
     try {
-        const auto whole =
-            std::make_shared<const redis::reply>(co_await f_.call(function_, partition, words_of(all)));
+        whole = std::make_shared<const redis::reply>(co_await f_.call(function_, partition, words_of(all)));
         if (whole->size() != first_ + all.size())
             throw redis::unexpected_reply(function_ + " answered " + std::to_string(whole->size()) + " elements to " +
                                           std::to_string(all.size()) + " calls");
-        for (std::size_t i = 0; i < all.size(); ++i)
-            std::move(all[i].done)(nullptr, share{whole, first_ + i});
-        co_return;
     } catch (const redis::refused&) {
         failed = std::current_exception();
         refused = true;
@@ -74,15 +71,16 @@ asio::awaitable<void> gathered_calls::carry_out(unsigned partition, batch all) {
         failed = std::current_exception();
     }
     if (refused && all.size() > 1) {
-        for (auto& one : all) {
+        for (auto& one : all) { // side by side: each has its own deadline, not what the others leave of it
             batch alone;
             alone.push_back(std::move(one));
-            co_await carry_out(partition, std::move(alone));
+            asio::co_spawn(f_.redis().executor(), carry_out(partition, std::move(alone)),
+                           asio::detached); // as in send()
         }
         co_return;
     }
-    for (auto& one : all)
-        std::move(one.done)(failed, share{});
+    for (std::size_t i = 0; i < all.size(); ++i)
+        std::move(all[i].done)(failed, share{whole, first_ + i});
 }
 
 } // namespace reprise

@@ -108,6 +108,7 @@ asio::awaitable<result<accepted_run>> run_queue::accept(unsigned partition, cons
     a.root = r[8].text();
     a.nth = r[9].number();
     a.source_seq = r[10].number();
+    a.source_status = r[11].text();
     co_return a;
 }
 

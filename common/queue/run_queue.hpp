@@ -45,7 +45,8 @@ struct accepted_run {
     std::int64_t queued = 0, used = 0, month = 0, nth = 0, runs_of_project = 0;
     std::optional<std::int64_t> limit;
     std::string root, project;
-    std::int64_t source_seq = 0; // of the source as it was then: whoever knows it with this seq knows all of it
+    std::int64_t source_seq = 0; // of the source as it was then: whoever knows it with this seq, and this
+    std::string source_status;   // status, knows all of it
 };
 
 // What holds a run: every write of a worker carries it, and is refused when it is stale.

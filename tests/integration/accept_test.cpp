@@ -209,6 +209,28 @@ TEST_F(AcceptMany, AQuotaIsNotOverdrawnAndAKeyMakesOneRun) {
     expect_consistent();
 }
 
+TEST_F(AcceptMany, TheSameBytesAreHeldForEachOrganisation) {
+    org("other", "active", "");
+    const std::vector<new_run> runs{a_start("acme"), a_start("other"), a_start("acme")};
+    const auto answers = accept_together(runs);
+    ASSERT_TRUE(answers[0] && answers[1] && answers[2]);
+    for (const auto* name : {"acme/", "other/"}) {
+        const auto blob = name + sha256_hex("document");
+        EXPECT_EQ(ask("ZSCORE", keys::retained(0), blob).number(), answers[0]->kept_until) << blob;
+        EXPECT_TRUE(ask("ZSCORE", keys::pinned(0), blob).is_nil()) << blob;
+    }
+    expect_consistent();
+}
+
+TEST_F(AcceptMany, ARunThatIsAskedForTwiceIsOne) {
+    const auto n = a_start();
+    const auto answers = accept_together({n, n});
+    ASSERT_TRUE(answers[0] && answers[1]);
+    EXPECT_TRUE(answers[1]->replayed);
+    EXPECT_EQ(stat("accepted"), 1);
+    expect_consistent();
+}
+
 TEST_F(AcceptMany, ABrokenRecordFailsOnlyThoseThatNeedIt) {
     const auto source = queued();
     const auto broken = id();

@@ -216,6 +216,50 @@ TEST_F(Work, FlushedFunctionsAreLoadedAgain) {
     EXPECT_EQ(claim().at(0).ticket.run, id_);
 }
 
+TEST_F(Work, ABrokenRecordIsNotTakenAndKeepsNoOtherFromBeingTaken) {
+    const auto first = queued(), broken = queued(), last = queued();
+    ask("HDEL", keys::run(0, broken), "project");
+    const auto taken = claim(3);
+    ASSERT_EQ(taken.size(), 2u);
+    for (const auto& c : taken) {
+        EXPECT_NE(c.run.id, broken);
+        EXPECT_FALSE(ask("ZSCORE", key("leases"), c.run.id).is_nil());
+        EXPECT_TRUE(ask("ZSCORE", key("queued"), c.run.id).is_nil());
+    }
+    EXPECT_EQ(stat("running"), 2);
+}
+
+// Writes of one turn are one call; what is wrong with one of them is not the others'.
+TEST_F(Work, ABrokenRecordDoesNotLeaveOthersHalfEnded) {
+    const auto good = running(), broken = running();
+    ask("HDEL", keys::run(0, broken.run), "project");
+    int missing = 2;
+    bool refused = false;
+    std::optional<write_outcome> ended;
+    const std::vector<step_change> nothing;
+    boost::asio::co_spawn(io_, queue_->finish(good, run_status::ready, "ready", "", "", "", "", nothing),
+                          [&](std::exception_ptr failed, write_outcome o) {
+                              if (!failed)
+                                  ended = o;
+                              --missing;
+                          });
+    boost::asio::co_spawn(io_, queue_->finish(broken, run_status::ready, "ready", "", "", "", "", nothing),
+                          [&](std::exception_ptr failed, write_outcome) {
+                              refused = failed != nullptr;
+                              --missing;
+                          });
+    io_.restart();
+    while (missing > 0)
+        io_.run_one();
+    EXPECT_TRUE(refused);
+    EXPECT_EQ(ended, write_outcome::done);
+    EXPECT_FALSE(ask("ZSCORE", key("ended"), good.run).is_nil());
+    EXPECT_TRUE(ask("ZSCORE", key("leases"), good.run).is_nil());
+    EXPECT_EQ(stat("ready"), 1);
+    EXPECT_EQ(stat("running"), 1);
+    EXPECT_EQ(pending(), 1);
+}
+
 TEST_F(Work, AnotherSchemaIsRefused) {
     ask("HSET", key("stats"), "schema", "99");
     EXPECT_THROW(test::run_async(io_, functions_->install()), std::runtime_error);

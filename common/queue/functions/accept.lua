@@ -24,7 +24,7 @@ end
 -- that nothing is left half done by a record that somebody broke. `l` is what the call has looked at so far, each thing once.
 -- Every retry goes through here, so tables, strings and commands are few: Lua is most of what a call costs.
 local function look(p, now)
-  return { p = p, now = now, orgs = {}, projects = {}, names = {}, sources = {}, inputs = {}, keys = {} }
+  return { p = p, now = now, orgs = {}, projects = {}, names = {}, sources = {}, inputs = {}, keys = {}, made = {} }
 end
 
 local function queue_facts(l)
@@ -91,15 +91,16 @@ end
 
 -- The inputs of a run as they are retained: names, digests and times in turn.
 local function inputs_of(l, org, shas)
-  local inputs = l.inputs[shas]
-  if inputs and inputs.org == org then return inputs end
-  inputs = { org = org }
+  local name = org .. ' ' .. shas
+  local inputs = l.inputs[name]
+  if inputs then return inputs end
+  inputs = {}
   for sha in string.gmatch(shas, '%S+') do
     local blob, n = org .. '/' .. sha, #inputs
     inputs[n + 1], inputs[n + 2] = blob, sha
     inputs[n + 3] = tonumber(redis.call('ZSCORE', l.p .. 'retained', blob) or 0)
   end
-  l.inputs[shas] = inputs
+  l.inputs[name] = inputs
   return inputs
 end
 
@@ -128,14 +129,14 @@ local function source_of(l, org, id)
   local s = l.sources[id]
   if not s then
     local v = redis.call('HMGET', l.p .. 'run:' .. id, 'status', 'seq', 'org', 'project', 'root')
-    s = { org = v[3], seq = v[2] or '0', root = (v[5] and v[5] ~= '') and v[5] or id, project = v[4] or '',
+    s = { org = v[3], seq = v[2] or '0', status = v[1] or '', root = (v[5] and v[5] ~= '') and v[5] or id, project = v[4] or '',
       dead = v[1] == 'failed' or v[1] == 'expired' }
     l.sources[id] = s
   end
   return s.org == org and s or nil
 end
 
-local NO_SOURCE = { seq = '0', root = '', project = '' }
+local NO_SOURCE = { seq = '0', status = '', root = '', project = '' }
 
 -- What a call says of each run: the words follow each other from one run's first.
 local RUN, ORG, PROJECT, PROJECT_NAME, NEW_PROJECT, API_NAME, MODE, CLASS = 0, 1, 2, 3, 4, 5, 6, 7
@@ -154,7 +155,8 @@ local function decide(l, a, i, depth)
     end
   end
   -- Our own call, whose reply was lost.
-  if redis.call('EXISTS', l.p .. 'run:' .. a[i + RUN]) == 1 then return { 'repeated', a[i + RUN] } end
+  local run = a[i + RUN]
+  if l.made[run] or redis.call('EXISTS', l.p .. 'run:' .. run) == 1 then return { 'repeated', run } end
   local from = source == '' and NO_SOURCE or source_of(l, org, source)
   if not from then return { 'refused', 'run_not_found', source } end
 
@@ -165,7 +167,8 @@ local function decide(l, a, i, depth)
   -- Taken. Whoever comes after it in this call finds the world with it.
   local o = l.orgs[org]
   o.used, l.queued, project.runs = o.used + 1, l.queued + 1, project.runs + 1
-  if idem ~= '' then l.keys[idem] = a[i + FINGERPRINT] .. ' ' .. a[i + RUN] end
+  if idem ~= '' then l.keys[idem] = a[i + FINGERPRINT] .. ' ' .. run end
+  l.made[run] = true
   return nil, { at = i, from = from, project = project, org = o, used = o.used, queued = l.queued, runs = project.runs }
 end
 
@@ -197,7 +200,7 @@ local function write_around(l, a, taken, today, till)
     else
       for sha in string.gmatch(a[i + BLOBS], '%S+') do redis.call('ZREM', p .. 'pinned', n.org.name .. '/' .. sha) end
     end
-    l.inputs[a[i + BLOBS]].taken = true
+    inputs_of(l, n.org.name, a[i + BLOBS]).taken = true
   end
   local count = text(#taken)
   redis.call('HINCRBY', p .. 'stats', 'queued', count)
@@ -267,7 +270,7 @@ end
 --   actor      idem hash or empty                                               fingerprint of the request
 -- Answers {'ok', now, kept_until, and for each run, in order, one of}
 --   {'accepted', project, runs of the project, queued, oldest, limit, used, month, root, nth,
---    seq of the source}   {'replayed' | 'repeated', run}   or refused: run_not_found project_not_found project_archived
+--    seq and status of the source}   {'replayed' | 'repeated', run}   or refused: run_not_found project_not_found project_archived
 --   plan_inactive quota_exceeded inputs_not_retained queue_full idempotency_key_reused schema_mismatch
 local function accept(keys, a)
   if #a > 3 + MOST_RUNS * PER_RUN then return redis.error_reply('ERR too many runs in one call') end
@@ -289,7 +292,7 @@ local function accept(keys, a)
     local n = answers[i]
     if n.at then
       answers[i] = { 'accepted', n.project.id, n.runs, n.queued, l.oldest, n.org.limit, n.used, n.org.month, n.from.root,
-        n.nth or 0, n.from.seq }
+        n.nth or 0, n.from.seq, n.from.status }
     end
   end
   return answers

@@ -1,4 +1,4 @@
--- What all functions share: the clock, the record, the feed, the counters, and the fence.
+-- What all functions share: the clock, the record, the feed, and the counters.
 
 local SCHEMA = '1'
 local EVENTS_KEPT = '20000'
@@ -159,9 +159,9 @@ local function pin_blobs(p, org, shas, till)
   for sha in string.gmatch(shas, '%S+') do redis.call('ZADD', p .. 'pinned', 'GT', t, org .. '/' .. sha) end
 end
 
-local function take_pinned(p, org, shas, till, w)
-  hold(p, org, shas, till, w)
-  for sha in string.gmatch(shas, '%S+') do zrem(w, p .. 'pinned', org .. '/' .. sha) end
+local function take_pinned(p, org, shas, till)
+  hold(p, org, shas, till)
+  for sha in string.gmatch(shas, '%S+') do redis.call('ZREM', p .. 'pinned', org .. '/' .. sha) end
 end
 
 -- The same for a live run that begins to wait again: what it needs is held for as long as at its accept, so that neither

@@ -15,9 +15,9 @@ local function already_claimed(p, worker, token, streams)
 end
 
 local CLAIM_READS = { 'status', 'epoch', 'seq', 'history', 'org', 'project', 'where', 'ticket', 'created', 'kept',
-  'keptUntil', 'fixed', 'claimed', 'made', 'plan' }
+  'keptUntil', 'fixed', 'claimed', 'made', 'trail' }
 
--- The run of a ticket, or nil if the ticket no longer counts. Reads only.
+-- The run of a ticket: whether the ticket `counts`, and whether the record is too `broken` to be worked on. Reads only.
 local function run_of(p, entry)
   local id, epoch = entry[2][2], tonumber(entry[2][4])
   if not id then return nil end
@@ -25,6 +25,7 @@ local function run_of(p, entry)
   for i, value in ipairs(redis.call('HMGET', p .. 'run:' .. id, unpack(CLAIM_READS))) do r[CLAIM_READS[i]] = value end
   r.counts = r.status and MAY.claim[r.status] and tonumber(r.epoch) == epoch and r.where == 'stream'
   r.epoch, r.seq, r.entry = tonumber(r.epoch), tonumber(r.seq), entry[1]
+  r.broken = not (r.seq and r.org and r.project)
   r.history, r.kept, r.made = r.history or '', r.kept or '', r.made or ''
   return r
 end
@@ -65,7 +66,7 @@ end
 
 -- What the worker needs of a run: everything of one that was begun before, or whose claim is repeated (then nothing is read yet).
 local function to_work_on(p, r, now)
-  if r.plan ~= false or not r.fixed then return { r.id, redis.call('HGETALL', p .. 'run:' .. r.id) } end
+  if r.trail ~= false or not r.fixed then return { r.id, redis.call('HGETALL', p .. 'run:' .. r.id) } end
   return { r.id, { 'status', r.status, 'epoch', text(r.epoch), 'org', r.org, 'project', r.project,
     'fixed', r.fixed, 'claimed', r.claimed or stamp(now) } }
 end
@@ -73,7 +74,7 @@ end
 local MOST_CLAIMED = 256
 
 -- claim: 1 worker  2 token  3 how many  4 lease ms  5 repeat ('1' after a lost reply)  6... streams, first read first
--- Answers {'ok', now, examined, {run, {fields}}, ...}. A call takes at most 256 runs and examines at most 64 tickets beyond
+-- Answers {'ok', now, examined, {run, {fields}}, ...}. A call takes at most 256 new runs and examines at most 64 tickets beyond
 -- what it takes, so `examined` > 0 with no run means: ask again.
 local function claim(keys, a)
   local p, now = keys[1], clock()
@@ -99,12 +100,15 @@ local function claim(keys, a)
       local runs, ghosts, seen = {}, {}, {}
       for _, entry in ipairs(batch[1][2]) do
         local r = run_of(p, entry)
-        local again = r and seen[r.id] -- somebody made a second ticket by hand
-        if again then r.counts, r.ticket = false, '' end
-        if r then seen[r.id] = true end
-        if r and r.counts then add(runs, r) else add(ghosts, { entry[1], r }) end
+        if r and r.counts and seen[r.id] then r.counts, r.ticket = false, '' end -- somebody made a second ticket by hand
+        if r and r.counts and not r.broken then
+          seen[r.id] = true
+          add(runs, r)
+        elseif not (r and r.counts) then
+          add(ghosts, { entry[1], r })
+        end -- else it stays pending, for the doctor to tell of
       end
-      examined = examined + #runs + #ghosts
+      examined = examined + #batch[1][2]
       for _, ghost in ipairs(ghosts) do drop_ghost(p, stream, ghost[1], ghost[2]) end
       local taken = {}
       for _, r in ipairs(runs) do
@@ -155,16 +159,25 @@ local END_READS = { 'status', 'epoch', 'seq', 'org', 'project', 'token', 'made',
 
 -- The fence: every write of a worker begins with (run, epoch, token, worker), at a[i]. Answers nil if that claim holds the run
 -- now; else what to reply. A call repeated after a lost reply finds what it did the first time (the token is still the
--- caller's, and the run where that call left it: in `status`, `later` epochs on) and is answered ok. A refused write is
--- counted (apart, when a cancel is the reason) and listed.
-local function fence(p, v, a, i, what, status, later)
+-- caller's, and the run where that call left it: in `status`, `later` epochs on) and is answered ok. Reads only.
+local function fence(v, a, i, status, later)
   if v[STATUS] == 'running' and v[EPOCH] == a[i + 1] and v[TOKEN] == a[i + 2] then return nil end
   local found, current = v[STATUS] or 'unknown', v[EPOCH] or '0'
   if v[TOKEN] == a[i + 2] and found == status and tonumber(current) == tonumber(a[i + 1]) + later then return { 'ok' } end
-  count(p, found == 'canceled' and 'fenced_canceled' or 'fenced', 1)
-  redis.call('XADD', p .. 'fenced', 'MAXLEN', '~', FENCED_KEPT, '*', 'run', a[i], 'worker', a[i + 3], 'what', what,
-    'epoch', a[i + 1], 'current', current, 'status', found)
   return { 'stale', found, tonumber(current) }
+end
+
+-- A refused write is counted (apart, when a cancel is the reason) and listed.
+local function list_stale(p, a, i, what, stale)
+  count(p, stale[2] == 'canceled' and 'fenced_canceled' or 'fenced', 1)
+  redis.call('XADD', p .. 'fenced', 'MAXLEN', '~', FENCED_KEPT, '*', 'run', a[i], 'worker', a[i + 3], 'what', what,
+    'epoch', a[i + 1], 'current', text(stale[3]), 'status', stale[2])
+end
+
+-- What a write cannot do without; nil if all of it is there.
+local function missing_in(v, kind)
+  if not tonumber(v[SEQ]) or not v[ORG] or not v[PROJECT] then return 'seq, org or project' end
+  if kind.reads == END_READS and not (v[STREAM] and v[TICKET]) then return 'stream or ticket' end
 end
 
 -- `names` and those of the steps that change, as a list that is made once.
@@ -305,7 +318,9 @@ local function advance(keys, a)
       local status, later
       v = redis.call('HMGET', p .. 'run:' .. a[first], unpack(reads_of(kind, a, first + kind.steps - 1, last)))
       if kind.again then status, later = kind.again(a, first) end
-      answer = fence(p, v, a, first, kind.name, status, later)
+      answer = fence(v, a, first, status, later)
+      local missing = not answer and missing_in(v, kind)
+      if missing then return redis.error_reply('ERR the record of ' .. a[first] .. ' has no ' .. missing) end
     end
     reply[#reply + 1] = answer or false
     writes[#writes + 1] = { kind = kind, first = first, last = last, v = v }
@@ -313,9 +328,12 @@ local function advance(keys, a)
   end
   local w, done = put_off(), { 'ok' }
   for n, write in ipairs(writes) do
-    if not reply[n + 2] then
+    local answer = reply[n + 2]
+    if not answer then
       write.kind.write(p, now, write.v, a, write.first, write.last, w)
       reply[n + 2] = done
+    elseif answer[1] == 'stale' then
+      list_stale(p, a, write.first, write.kind.name, answer)
     end
   end
   write_put_off(p, w)

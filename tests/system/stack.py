@@ -29,10 +29,11 @@ DEFECTS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime erro
 
 
 def with_fixed(fields):
-    """What is in the field `fixed`, as fields like others."""
-    for line in fields.get("fixed", "").splitlines():
+    """What is in the field `fixed`, as fields like others, and no longer there."""
+    for line in fields.pop("fixed", "").split("\n"):
         name, _, value = line.partition(" ")
-        fields.setdefault(name, json.loads(value) if value.startswith('"') else value)
+        if name:
+            fields.setdefault(name, json.loads(value) if value.startswith('"') else value)
     return fields
 
 

@@ -128,7 +128,6 @@ class QueueTest : public ::testing::Test {
         return m;
     }
     std::map<std::string, std::string> run(const std::string& run_id) { return hash(keys::run(0, run_id)); }
-    record run_record_of(const std::string& run_id) { return record(ask("HGETALL", keys::run(0, run_id)).view()); }
     std::int64_t stat(std::string_view name) {
         const auto r = ask("HGET", key("stats"), name);
         return r.is_nil() ? 0 : r.number();

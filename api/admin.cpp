@@ -1,6 +1,7 @@
 #include "api/admin.hpp"
 
 #include "api/auth/api_key.hpp"
+#include "api/auth/caller.hpp"
 #include "common/json/writer.hpp"
 #include "common/queue/keys.hpp"
 #include "common/queue/run_queue.hpp"
@@ -12,6 +13,9 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/crc.hpp>
 #include <fmt/format.h>
+
+#include <pwd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <iostream>
@@ -30,8 +34,26 @@ struct admin {
     redis::connection& redis;
     functions& library;
 
+    // Who types at this machine; Redis knows nobody else.
+    static std::string actor() {
+        const auto* me = ::getpwuid(::getuid());
+        return fmt::format("cli:{}", me ? me->pw_name : std::to_string(::getuid()));
+    }
+
+    asio::awaitable<void> note(std::string act, std::string object, std::string cause) {
+        std::vector<std::string> args;
+        for (auto* word : {&act, &object})
+            args.push_back(std::move(*word));
+        args.push_back(actor());
+        args.push_back(std::move(cause));
+        co_await library.install();
+        co_await library.call("act", 0, std::move(args));
+    }
+
     // Assigned once, when the organisation gets its first key or plan, and read back ever after.
     asio::awaitable<unsigned> partition_of_org() {
+        if (order.org == every_org)
+            co_return 0; // of no meaning: their calls are made for the organisation that they are about
         if (!is_org_name(order.org))
             throw std::invalid_argument("--org takes 1 to 64 letters, digits, dots, dashes and underscores");
         boost::crc_32_type crc;
@@ -51,14 +73,20 @@ struct admin {
                                             "; known: runs:read runs:write ops:read ops:write");
             scopes += (scopes.empty() ? "" : " ") + scope;
         }
-        const auto user = order.user.empty() ? order.org : order.user;
+        const bool is_operator = order.org == every_org;
+        for (const std::string_view scope : {"runs:", "ops:"})
+            if (scopes.find(scope) != std::string::npos && is_operator != (scope == "ops:"))
+                throw std::invalid_argument("keys of --org '*' have the scopes ops:read and ops:write, all others "
+                                            "runs:read and runs:write");
+        const auto user = !order.user.empty() ? order.user : is_operator ? std::string("operator") : order.org;
         if (!is_org_name(user))
             throw std::invalid_argument("--user takes 1 to 64 letters, digits, dots, dashes and underscores");
         const auto partition = co_await partition_of_org();
         co_await library.install();
-        std::vector<std::string> unchanged(3);
+        std::vector<std::string> unchanged(4);
         unchanged[0] = order.org;
-        co_await library.call("org_set", partition, std::move(unchanged));
+        if (!is_operator)
+            co_await library.call("org_set", partition, std::move(unchanged));
 
         const auto now = wall_clock();
         const auto expires = order.expires_in_days == 0 ? 0 : now + order.expires_in_days * std::int64_t{86'400'000};
@@ -79,6 +107,7 @@ struct admin {
                                                like.text("scopes"), "digest", key.secret_digest(), "created",
                                                std::to_string(now), "expires", std::to_string(expires)));
         co_await redis.call(redis::command::of("ZADD", key_index, std::to_string(now), key.id));
+        co_await note("key_create", key.id, std::string(like.text("org")) + " " + std::string(like.text("scopes")));
         std::cout << key.text() << "\n";
     }
 
@@ -130,10 +159,13 @@ struct admin {
         if (known.number() == 0)
             throw std::invalid_argument("there is no key " + order.id);
         co_await redis.call(redis::command::of("HSET", keys::api_key(order.id), "revoked", "1"));
+        co_await note("key_revoke", order.id, "");
         std::cout << "revoked " << order.id << "; every API process refuses it within 2 s\n";
     }
 
     asio::awaitable<void> orgs_set() {
+        if (order.org == every_org)
+            throw std::invalid_argument("a plan is one organisation's");
         if (!order.plan.empty() && order.plan != "active" && order.plan != "inactive")
             throw std::invalid_argument("--plan is active or inactive");
         const bool number = !order.runs_per_month.empty() && order.runs_per_month.size() <= 12 &&
@@ -142,10 +174,11 @@ struct admin {
             throw std::invalid_argument("--runs-per-month is a number or `unlimited`");
         const auto partition = co_await partition_of_org();
         co_await library.install();
-        std::vector<std::string> args(3);
+        std::vector<std::string> args(4);
         args[0] = order.org;
         args[1] = order.plan;
         args[2] = order.runs_per_month;
+        args[3] = actor();
         const auto answer = co_await library.call("org_set", partition, std::move(args));
         const record o(answer[1]);
         const auto limit = o.text("limit").empty() ? "unlimited" : o.text("limit");
@@ -158,6 +191,7 @@ struct admin {
             throw std::invalid_argument("that is not the id of a project");
         co_await library.install();
         std::vector<std::string> args(1, order.id);
+        args.push_back(actor());
         const auto answer = co_await library.call("project_archive", *partition, std::move(args));
         if (answer[0].text() != "ok")
             throw std::invalid_argument("there is no project " + order.id);

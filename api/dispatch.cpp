@@ -1,5 +1,6 @@
 #include "api/dispatch.hpp"
 
+#include "api/auth/acting.hpp"
 #include "api/auth/api_key.hpp"
 #include "api/http/field_values.hpp"
 #include "common/async/on_pool.hpp"
@@ -128,12 +129,15 @@ asio::awaitable<response> dispatch::answer(std::string body) {
                             [](const auto& q) { return q.first == "access_token" || parse_api_key(q.second); }))
         co_return refuse(errc::invalid_parameter, "a key belongs into the Authorization header");
     req_.query = std::move(*query);
-    if (!route_->scope.empty() && !req_.who.has(route_->scope)) { // 403
+    if (!route_->scope.empty() && route_->scope != any_scope && !req_.who.has(route_->scope)) { // 403
         auto r = refuse(errc::insufficient_scope, "this call needs " + std::string(route_->scope));
         r.with("WWW-Authenticate",
                fmt::format(R"(Bearer realm="reprise", error="insufficient_scope", scope="{}")", route_->scope));
         co_return r;
     }
+    if (req_.who.is_operator)
+        if (const auto f = co_await act_for_owner(req_, route_->covers_all, services_))
+            co_return refuse(f->code, f->message);
     auto r = co_await route_->handle(req_, services_);
     co_return r;
 }

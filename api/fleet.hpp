@@ -1,12 +1,19 @@
-// The workers that are alive, counted from their registry in Redis once a second and process by the upkeep, so that no request
-// waits for it. Read by every serving thread.
+// The workers that are alive and the pauses in force, read from Redis once a second and process by the upkeep, so that no request
+// waits for them. Read by every serving thread.
 #pragma once
 #include "common/redis/connection.hpp"
+#include "common/time.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace reprise::api {
 
@@ -14,14 +21,41 @@ struct fleet_facts {
     std::int64_t live = 0, slots = 0, busy = 0;
 };
 
+// A worker as the registry has it. One without a sign of life for a lease is `lost`: only its id and the time are known.
+struct worker_facts {
+    std::string id, host, version, state; // running, quiet, draining, lost
+    std::string modes, tools, order;      // separated by spaces; what it was told and has not done yet
+    std::string runs;                     // `run step` on lines
+    std::int64_t pid = 0, slots = 0, busy = 0;
+    unix_ms started = 0, beat = 0;
+};
+
+// The registry now, by id; those lost within the last hour too. Bounded: 1000 workers. Throws outage.
+boost::asio::awaitable<std::vector<worker_facts>> read_workers(redis::connection& c);
+
+// What keeps runs from being started: `all`, `mode:<mode>` or `project:<id>`.
+struct pause_facts {
+    std::string what, by, reason;
+    unix_ms since = 0;
+};
+
+// Of all partitions, each thing once. Throws outage.
+boost::asio::awaitable<std::vector<pause_facts>> read_pauses(redis::connection& c, unsigned partitions);
+std::vector<pause_facts> pauses_of(redis::reply_view hash); // HGETALL of one partition's
+
 class fleet {
   public:
     // Throws outage; then what was seen last stands.
-    boost::asio::awaitable<void> count(redis::connection& c);
+    boost::asio::awaitable<void> count(redis::connection& c, unsigned partitions);
     fleet_facts seen() const { return {live_, slots_, busy_}; }
+    std::string text() const; // `live slots busy`
+    bool is_paused(std::string_view mode, std::string_view project) const;
 
   private:
     std::atomic<std::int64_t> live_ = 0, slots_ = 0, busy_ = 0;
+    std::atomic<bool> any_pause_ = false;
+    mutable std::mutex lock_;
+    std::vector<std::string> paused_;
 };
 
 } // namespace reprise::api

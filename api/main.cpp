@@ -47,7 +47,7 @@ int main(int argc, char** argv) {
     auto* keys = c.group("keys", "API keys");
     c.add(keys, "create", "make a key and print it; it is shown this once", admin_order::kind::keys_create,
           [&](CLI::App& s) {
-              s.add_option("--org", order.org, "organisation")->required();
+              s.add_option("--org", order.org, "organisation; * for operators")->required();
               s.add_option("--scopes", order.scopes, "comma-separated: runs:read,runs:write,ops:read,ops:write")
                   ->required();
               s.add_option("--user", order.user, "user (default: the organisation's name)");

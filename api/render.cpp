@@ -148,8 +148,8 @@ std::string render_project(const record& p) {
     return w.take();
 }
 
-std::string render_capabilities(const accepted_run& a, const fleet_facts& f, const std::string& durability,
-                                std::optional<std::int64_t> start_s) {
+std::string render_capabilities(const accepted_run& a, const fleet_facts& f, bool paused,
+                                const std::string& durability, std::optional<std::int64_t> start_s) {
     json::writer w;
     w.begin_object().member("queued", a.queued).member("oldestQueuedSeconds", (a.now - a.oldest_queued) / 1000);
     w.key("workers")
@@ -158,8 +158,10 @@ std::string render_capabilities(const accepted_run& a, const fleet_facts& f, con
         .member("slots", f.slots)
         .member("busy", f.busy)
         .end_object();
-    w.key("canStart").boolean(f.slots > f.busy && a.queued <= f.slots - f.busy);
-    if (start_s)
+    w.key("canStart").boolean(!paused && f.slots > f.busy && a.queued <= f.slots - f.busy);
+    if (paused)
+        w.key("paused").boolean(true);
+    else if (start_s)
         w.member("estimatedStartSeconds", *start_s);
     w.member("inputsRetainedUntil", rfc3339(a.kept_until)).member("durability", durability);
     w.key("quota").begin_object();

@@ -16,9 +16,9 @@ std::string render_run(const run_record& r, bool no_worker);
 void write_queued_run(json::writer& w, const run_record& r, const std::vector<struct retained_input>& inputs,
                       bool no_worker);
 std::string render_project(const record& p);
-// `start_s`: seconds until the run is likely to be taken, if that is known.
-std::string render_capabilities(const accepted_run& a, const fleet_facts& f, const std::string& durability,
-                                std::optional<std::int64_t> start_s);
+// `start_s`: seconds until the run is likely to be taken, if that is known. `paused`: not before somebody resumes its queue.
+std::string render_capabilities(const accepted_run& a, const fleet_facts& f, bool paused,
+                                const std::string& durability, std::optional<std::int64_t> start_s);
 
 // The record of a run that was accepted just now, as Redis holds it.
 run_record record_of(const new_run& n, const accepted_run& a);

@@ -196,7 +196,7 @@ class serving_thread {
         if (agreed.text() != id)
             throw std::runtime_error("REPRISE_BLOBS is not the blob store that this Redis belongs to");
         shared_.store_id = id;
-        co_await shared_.workers.count(redis_);
+        co_await shared_.workers.count(redis_, settings_.common.partitions);
     }
 
     // Closing a listening socket resets the connections in its queue, whose callers think themselves heard.

@@ -28,7 +28,7 @@ asio::awaitable<void> upkeep::run() {
         for (unsigned p = 0; p < settings_.partitions; ++p)
             co_await look_after(p);
         try {
-            co_await workers_.count(queue_.library().redis());
+            co_await workers_.count(queue_.library().redis(), settings_.partitions);
             if (std::chrono::steady_clock::now() >= rare_work_due) {
                 rare_work_due = std::chrono::steady_clock::now() + std::chrono::minutes(1);
                 co_await drop_strays();
@@ -43,7 +43,7 @@ asio::awaitable<void> upkeep::run() {
 // What is wrong in one partition must not keep the others.
 asio::awaitable<void> upkeep::look_after(unsigned partition) {
     try {
-        co_await queue_.sweep(partition, "api", "");
+        co_await queue_.sweep(partition, "api", "", workers_.text());
         co_await drop_blobs(partition, keys::retained(partition));
         co_await drop_blobs(partition, keys::pinned(partition));
         co_await measure(partition);

@@ -9,6 +9,10 @@
 namespace reprise::worker {
 namespace asio = boost::asio;
 
+namespace {
+constexpr std::size_t most_listed = 256;
+}
+
 void held_run::extend(std::int64_t until) {
     lease_end = until;
     if (running)
@@ -33,6 +37,16 @@ void lease_book::hand_back_all() {
         h->hand_back = true;
         h->stop_command();
     }
+}
+
+std::string lease_book::text() const {
+    std::string out;
+    for (std::size_t n = 0; const auto& [id, h] : held_) {
+        if (n++ == most_listed)
+            break;
+        out.append(id.first).append(" ").append(h->step).append("\n");
+    }
+    return out;
 }
 
 asio::awaitable<void> lease_book::beat(unsigned partition, run_queue& queue, const std::string& worker) {

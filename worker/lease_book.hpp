@@ -22,6 +22,7 @@ struct held_run {
     bool lost = false;          // somebody else's, or nobody's: write nothing more
     bool hand_back = false;     // draining: stop, and release it
     command* running = nullptr; // the command of the step in hand
+    std::string_view step;      // its name; the plan's own
 
     bool stopping() const { return lost || hand_back; }
     void extend(std::int64_t until);
@@ -35,6 +36,7 @@ class lease_book {
     std::size_t size() const { return held_.size(); }
     bool empty() const { return held_.empty(); }
     void hand_back_all();
+    std::string text() const; // `run step` on lines; the first 256
 
     // Extends the leases of all runs of a partition in one call. Throws outage.
     boost::asio::awaitable<void> beat(unsigned partition, run_queue& queue, const std::string& worker);

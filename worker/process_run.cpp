@@ -54,6 +54,7 @@ class run_process {
             step_context context{
                 rule, *space_, *held_, deps_.plans.tools(), deadline_, deps_.step_path, run_.fields.text("trace")};
             in_hand_ = i;
+            held_->step = rule.name;
             auto outcome = co_await perform(context);
             const bool go_on = co_await settle(i, rule, outcome);
             in_hand_ = plan_.steps.size();

@@ -20,7 +20,7 @@ asio::awaitable<void> enroll(redis::connection& c, const worker_entry& w, std::c
     const auto key = keys::worker(w.id);
     co_await c.call(redis::command::of("HSET", key, "host", host_name(), "pid", std::to_string(::getpid()), "version",
                                        REPRISE_VERSION, "state", w.state, "slots", std::to_string(w.slots), "busy",
-                                       std::to_string(w.busy), "tools", w.tools, "beat",
+                                       std::to_string(w.busy), "tools", w.tools, "modes", w.modes, "runs", w.runs, "started", std::to_string(w.started), "beat",
                                        std::to_string(wall_clock())));
     co_await c.call(redis::command::of("PEXPIRE", key, std::to_string(expires.count())));
     co_await c.call(redis::command::of("ZADD", keys::workers, std::to_string(wall_clock()), w.id));
@@ -28,8 +28,23 @@ asio::awaitable<void> enroll(redis::connection& c, const worker_entry& w, std::c
     co_await c.call(redis::command::of("ZREMRANGEBYSCORE", keys::workers, "-inf", std::to_string(a_day_ago)));
 }
 
+// Read and deleted by one command, so that an order given in between is not lost.
+asio::awaitable<std::string> take_order(redis::connection& c, std::string id) {
+    const auto order = co_await c.call(redis::command::of("GETDEL", keys::worker_order(id)));
+    if (order.is_nil())
+        co_return std::string();
+    co_return std::string(order.text());
+}
+
+asio::awaitable<void> forget_orders(redis::connection& c, std::string id) {
+    try {
+        co_await c.call(redis::command::of("DEL", keys::worker_order(id)));
+    } catch (const outage&) { // then it is carried out, if it has not expired
+    }
+}
+
 asio::awaitable<void> sign_off(redis::connection& c, std::string id) {
-    co_await c.call(redis::command::of("DEL", keys::worker(id)));
+    co_await c.call(redis::command::of("DEL", keys::worker(id), keys::worker_order(id)));
     co_await c.call(redis::command::of("ZREM", keys::workers, id));
 }
 

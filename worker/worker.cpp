@@ -55,7 +55,8 @@ class worker {
           blobs_(s.common.blob_root(), disk_),
           deps_{queue_, blobs_, plans_, pool_, scratch_.path(), s.step_path},
           signals_(io_, SIGTERM, SIGINT, SIGTSTP),
-          drain_timer_(io_) {
+          drain_timer_(io_),
+          beat_now_(io_) {
         for (unsigned p = 0; p < s.common.partitions; ++p)
             bells_.push_back(std::make_unique<bell>(io_.get_executor(), s.common.redis_options("reprise-" + id_)));
     }
@@ -91,10 +92,11 @@ class worker {
         while (!draining_ && !co_await ready_to_work(functions_, blobs_, settings_.common))
             co_await sleep(after_failure);
         log::info("working",
-                  {{"worker", id_}, {"slots", std::to_string(settings_.concurrency)}, {"tools", tools_here()}});
+                  {{"worker", id_}, {"slots", std::to_string(settings_.concurrency)}, {"tools", plans_.tools_here()}});
         spawn(beat_loop(), "beat");
-        spawn(check_loop(), "check");
-        spawn(sweep_loop(), "sweep");
+        co_await forget_orders(redis_, id_); // those of an earlier process of this name
+        spawn(repeat(check_every, "check", &worker::check), "check");
+        spawn(repeat(milliseconds(settings_.common.sweep_ms), "sweep", &worker::sweep), "sweep");
         for (unsigned p = 0; p < settings_.common.partitions; ++p)
             spawn(claim_loop(p), "claim");
     }
@@ -105,7 +107,13 @@ class worker {
         ++claim_loops_;
         auto token = random_base32(26);
         bool repeated = false;
-        while (!draining_ && !quiet_) {
+        while (!draining_) {
+            if (quiet_) {
+                if (std::exchange(repeated, false))
+                    co_await take_lost_claim(partition, token);
+                co_await changed_.wait();
+                continue;
+            }
             const auto taken = held_.size() + claiming_;
             if (taken >= settings_.concurrency) {
                 co_await changed_.wait();
@@ -143,8 +151,8 @@ class worker {
         changed_.tell();
     }
 
-    // The last claim before a drain was left without an answer: the runs that it may have taken are handed back now,
-    // instead of by a sweep when their lease has ended.
+    // The last claim before a drain, or before it went quiet, was left without an answer: the runs that it may have taken are
+    // looked after now, instead of by a sweep when their lease has ended.
     asio::awaitable<void> take_lost_claim(unsigned partition, std::string claim_token) {
         const auto sent = boottime_ms();
         try {
@@ -183,15 +191,10 @@ class worker {
         while (!over()) {
             auto next = after_failure;
             try {
-                const worker_entry entry{id_,
-                                         draining_ ? "draining"
-                                         : quiet_  ? "quiet"
-                                                   : "running",
-                                         tools_here(), settings_.concurrency, held_.size()};
                 // Leases first: Redis may refuse the rest (out of memory), and yet extend these.
                 for (unsigned p = 0; p < settings_.common.partitions; ++p)
                     co_await held_.beat(p, queue_, id_);
-                co_await enroll(redis_, entry, milliseconds(settings_.common.lease_ms));
+                co_await enroll(redis_, entry(), milliseconds(settings_.common.lease_ms));
                 co_await functions_.mark_in_use();
                 next = milliseconds(settings_.common.beat_ms);
             } catch (const outage& e) {
@@ -199,65 +202,85 @@ class worker {
             } catch (const redis::refused& e) {
                 log::error("beat_refused", {{"why", e.what()}});
             }
-            co_await sleep(next);
+            beat_now_.expires_after(next);
+            error_code ec;
+            co_await beat_now_.async_wait(asio::redirect_error(asio::use_awaitable, ec));
         }
     }
 
-    asio::awaitable<void> check_loop() {
+    worker_entry entry() const {
+        worker_entry e;
+        e.id = id_;
+        e.state = draining_ ? "draining" : quiet_ ? "quiet" : "running";
+        e.tools = plans_.tools_here();
+        e.modes = plans_.modes();
+        e.runs = held_.text();
+        e.started = started_;
+        e.slots = settings_.concurrency;
+        e.busy = held_.size();
+        return e;
+    }
+
+    asio::awaitable<void> repeat(milliseconds every, std::string name, asio::awaitable<void> (worker::*turn)()) {
         while (!over()) {
-            co_await sleep(check_every);
+            co_await sleep(every);
             try {
-                for (unsigned p = 0; p < settings_.common.partitions; ++p)
-                    co_await held_.check(p, queue_);
+                co_await (this->*turn)();
             } catch (const outage& e) {
-                log::debug("check_failed", {{"why", e.what()}}); // the beat tells, and acts
+                log::debug(name + "_failed", {{"why", e.what()}}); // the beat tells, and acts
             } catch (const redis::refused& e) {
-                log::error("check_refused", {{"why", e.what()}});
+                log::error(name + "_refused", {{"why", e.what()}});
             }
         }
     }
 
-    asio::awaitable<void> sweep_loop() {
-        while (!over()) {
-            co_await sleep(milliseconds(settings_.common.sweep_ms));
-            try {
-                for (unsigned p = 0; p < settings_.common.partitions; ++p)
-                    co_await queue_.sweep(p, id_, tools_to_offer());
-            } catch (const outage& e) {
-                log::debug("sweep_failed", {{"why", e.what()}});
-            } catch (const redis::refused& e) {
-                log::error("sweep_refused", {{"why", e.what()}});
-            }
-        }
+    asio::awaitable<void> check() {
+        obey(co_await take_order(redis_, id_));
+        for (unsigned p = 0; p < settings_.common.partitions; ++p)
+            co_await held_.check(p, queue_);
+    }
+
+    asio::awaitable<void> sweep() {
+        for (unsigned p = 0; p < settings_.common.partitions; ++p)
+            co_await queue_.sweep(p, id_, tools_to_offer());
     }
 
     // Runs that wait for a tool are freed only for somebody who can take them now.
     std::string tools_to_offer() const {
         if (held_.size() >= settings_.concurrency)
             return {};
-        return tools_here();
-    }
-
-    std::string tools_here() const {
-        std::string out;
-        for (const auto& [name, path] : plans_.tools()) {
-            std::error_code ec;
-            if (std::filesystem::exists(path, ec))
-                out += (out.empty() ? "" : " ") + name;
-        }
-        return out;
+        return plans_.tools_here();
     }
 
     // --- ending ---
+
+    // From outside, as by signals; the registry says at once what came of it.
+    void obey(const std::string& order) {
+        if (order.empty())
+            return;
+        log::info("ordered", {{"worker", id_}, {"order", order}});
+        if (order == "quiet" || order == "resume")
+            set_quiet(order == "quiet");
+        else if (!draining_)
+            drain();
+        if (order == "stop")
+            held_.hand_back_all();
+        beat_now_.cancel();
+    }
+
+    void set_quiet(bool quiet) {
+        if (std::exchange(quiet_, quiet) == quiet || draining_)
+            return;
+        log::info(quiet ? "quiet" : "resumed", {{"worker", id_}});
+        changed_.tell();
+    }
 
     void watch_signals() {
         signals_.async_wait([this](error_code ec, int signal) {
             if (ec)
                 return;
             if (signal == SIGTSTP) {
-                quiet_ = true;
-                log::info("quiet", {{"worker", id_}});
-                changed_.tell();
+                set_quiet(true);
             } else if (!draining_) {
                 drain();
             } else {
@@ -317,7 +340,8 @@ class worker {
     blob_store blobs_;
     work_deps deps_;
     asio::signal_set signals_;
-    asio::steady_timer drain_timer_;
+    asio::steady_timer drain_timer_, beat_now_;
+    const unix_ms started_ = wall_clock();
     change changed_{io_};
     std::size_t claiming_ = 0; // slots promised to claims in flight
     int claim_loops_ = 0;      // that may still have taken runs

@@ -40,7 +40,8 @@ asio::awaitable<std::optional<caller>> key_ring::identify(std::string authorizat
                std::string(stored.text("org")),
                std::string(stored.text("user")),
                static_cast<unsigned>(stored.number("partition")),
-               {}};
+               {},
+               stored.text("org") == every_org};
     boost::algorithm::split(who.scopes, stored.text("scopes"), [](char c) { return c == ' '; });
     co_return who;
 }

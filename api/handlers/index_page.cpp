@@ -3,10 +3,12 @@
 #include "api/handlers/handlers.hpp"
 #include "api/http/field_values.hpp"
 #include "common/crypto/digest.hpp"
+#include "common/queue/records.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace reprise::api {
 namespace asio = boost::asio;
@@ -55,19 +57,32 @@ result<std::optional<indexed>> asked_cursor(const request& req, std::string_view
     return last;
 }
 
-// The values stand in the query as they were decoded; those that reach this place have passed checks that leave no need to
-// encode them again: ids, statuses, numbers.
+namespace {
+
+std::string percent_encoded(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                           c == '_' || c == '.' || c == '~';
+        out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+    return out;
+}
+
+} // namespace
+
 void link_next(response& r, const request& req, std::string_view cursor,
                std::initializer_list<std::string_view> parameters) {
     auto link = fmt::format("<{}?cursor={}", req.path, cursor);
     for (const auto name : parameters)
         if (const auto given = query_text(req, name); !given.empty())
-            link += fmt::format("&{}={}", name, given);
+            link += fmt::format("&{}={}", name, percent_encoded(given));
     r.with("Link", link + ">; rel=\"next\"");
 }
 
-asio::awaitable<result<index_page>> read_page(const request& req, services& s, std::string index,
+asio::awaitable<result<index_page>> read_page(const request& req, services& s, std::vector<std::string> indexes,
                                               std::size_t ordinary_limit) {
+    const std::string index = indexes.size() == 1 ? indexes.front() : std::string(req.path);
     const auto limit = page_limit(req, ordinary_limit);
     if (!limit)
         co_return limit.error();
@@ -75,12 +90,45 @@ asio::awaitable<result<index_page>> read_page(const request& req, services& s, s
     if (!from)
         co_return from.error();
     index_page p;
-    p.found = co_await read_index(s.redis, index, *from, *limit + 1); // one more: is there a next page?
+    p.found = co_await read_indexes(s.redis, std::move(indexes), *from, *limit + 1); // one more: is there a next page?
     if (p.found.size() > *limit) {
         p.found.pop_back();
         p.next = cursor_after(p.found.back(), index);
     }
     co_return p;
+}
+
+// One round trip for all; only an index of which that was not enough is read on.
+asio::awaitable<std::vector<indexed>> read_indexes(redis::connection& redis, std::vector<std::string> indexes,
+                                                   std::optional<indexed> last, std::size_t most) {
+    if (indexes.size() == 1)
+        co_return co_await read_index(redis, indexes.front(), last, most);
+    const auto from = last ? std::to_string(last->at) : "+inf";
+    const auto count = most + 20;
+    std::vector<redis::command> reads;
+    for (const auto& index : indexes)
+        reads.push_back(redis::command::of("ZRANGE", index, from, "-inf", "BYSCORE", "REV", "LIMIT", "0",
+                                           std::to_string(count), "WITHSCORES"));
+    std::vector<redis::reply> answers;
+    if (!reads.empty())
+        answers = co_await redis.call_all(std::move(reads));
+    std::vector<indexed> out;
+    for (std::size_t n = 0; n < answers.size(); ++n) {
+        std::vector<indexed> here;
+        const auto r = answers[n].view();
+        for (std::size_t i = 0; i + 1 < r.size(); i += 2) {
+            indexed one{std::string(r[i].text()), number_of(r[i + 1].text())};
+            if (!last || is_behind(one, *last))
+                here.push_back(std::move(one));
+        }
+        if (here.size() < most && r.size() == 2 * count)
+            here = co_await read_index(redis, indexes[n], last, most);
+        std::ranges::move(here, std::back_inserter(out));
+    }
+    std::ranges::sort(out, [](const indexed& a, const indexed& b) { return is_behind(b, a); });
+    if (out.size() > most)
+        out.resize(most);
+    co_return out;
 }
 
 asio::awaitable<std::vector<indexed>> read_index(redis::connection& redis, std::string index,

@@ -39,8 +39,13 @@ struct index_page {
     std::vector<indexed> found;
     std::string next; // cursor, or empty on the last page
 };
-boost::asio::awaitable<result<index_page>> read_page(const request& req, services& s, std::string index,
+// The same of several indexes as one.
+boost::asio::awaitable<result<index_page>> read_page(const request& req, services& s, std::vector<std::string> indexes,
                                                      std::size_t ordinary_limit);
+
+// Those of several indexes as one.
+boost::asio::awaitable<std::vector<indexed>> read_indexes(redis::connection& redis, std::vector<std::string> indexes,
+                                                          std::optional<indexed> last, std::size_t most);
 
 // Up to `most` that come after `last`, or the newest. Throws outage.
 boost::asio::awaitable<std::vector<indexed>> read_index(redis::connection& redis, std::string index,

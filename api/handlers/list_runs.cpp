@@ -1,4 +1,5 @@
 // GET a list of runs: one page of an index, with filters that are looked up in other indexes and not in the runs.
+#include "api/auth/acting.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/handlers/index_page.hpp"
 #include "api/render.hpp"
@@ -6,6 +7,8 @@
 #include "common/log.hpp"
 #include "common/queue/keys.hpp"
 #include "common/run/id.hpp"
+
+#include <fmt/format.h>
 
 namespace reprise::api {
 namespace asio = boost::asio;
@@ -16,9 +19,14 @@ constexpr std::size_t at_once = 500;         // members of an index that a filte
 constexpr std::size_t most_looked_at = 5000; // for one page, which then ends early and says where to go on
 
 struct filters {
-    std::string project, status, source; // each empty: any
+    std::string project, status, source, error, q; // each empty: any
     std::size_t limit = default_page;
 };
+
+// Codes look like words; whether there is such a code, the index knows.
+bool is_error_code(std::string_view s) {
+    return s.size() <= 60 && std::ranges::all_of(s, [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
+}
 
 result<filters> read_filters(const request& req) {
     filters f;
@@ -29,6 +37,12 @@ result<filters> read_filters(const request& req) {
     f.status = query_text(req, "status");
     f.project = query_text(req, "projectId");
     f.source = query_text(req, "sourceRunId");
+    f.error = query_text(req, "error");
+    f.q = query_text(req, "q");
+    if (f.q.size() > 200)
+        return failure{errc::invalid_parameter, "q takes at most 200 bytes"};
+    if (!f.error.empty() && !is_error_code(f.error))
+        return failure{errc::invalid_parameter, "error is not a code that runs end with"};
     if (!f.status.empty() && !status_of(f.status))
         return failure{errc::invalid_parameter, "status is not one of the run statuses"};
     if (!f.project.empty() && !partition_of(id_kind::project, f.project))
@@ -40,11 +54,21 @@ result<filters> read_filters(const request& req) {
     return f;
 }
 
-// The index to walk, and those in which a run must stand as well.
+// The indexes to walk as one, and those in which a run must stand as well: in one of each group.
 struct plan {
-    std::string walked;
-    std::vector<std::string> also_in;
+    std::vector<std::string> walked;
+    std::vector<std::vector<std::string>> also_in;
 };
+
+// For an operator, of all organisations; what narrows a list to one of them has been looked at before (acting.hpp).
+plan plan_for(const std::vector<organisation>& all, const filters& f) {
+    plan p;
+    for (const auto& o : all)
+        p.walked.push_back(!f.error.empty()    ? keys::errors(o.partition, o.name, f.error)
+                           : !f.status.empty() ? keys::runs(o.partition, o.name, f.status)
+                                               : keys::runs(o.partition, o.name));
+    return p;
+}
 
 asio::awaitable<plan> plan_of(const request& req, const filters& f, services& s) {
     const auto partition = req.who.partition;
@@ -60,6 +84,8 @@ asio::awaitable<plan> plan_of(const request& req, const filters& f, services& s)
         indexes.push_back(keys::runs(partition, req.who.org, f.project));
     if (!f.status.empty())
         indexes.push_back(keys::runs(partition, req.who.org, f.status));
+    if (!f.error.empty())
+        indexes.push_back(keys::errors(partition, req.who.org, f.error));
     if (indexes.empty())
         indexes.push_back(keys::runs(partition, req.who.org));
     plan p;
@@ -71,23 +97,31 @@ asio::awaitable<plan> plan_of(const request& req, const filters& f, services& s)
         const auto smallest = std::ranges::min_element(counted, {}, [](const auto& r) { return r.number(); });
         std::swap(indexes.front(), indexes[static_cast<std::size_t>(smallest - counted.begin())]);
     }
-    p.walked = indexes.front();
-    p.also_in.assign(indexes.begin() + 1, indexes.end());
+    p.walked.push_back(indexes.front());
+    for (auto other = indexes.begin() + 1; other != indexes.end(); ++other)
+        p.also_in.emplace_back(1, std::move(*other));
     co_return p;
 }
 
-// Takes out those that are not in all the other indexes, or not retries of this very run.
+// Takes out those that are not in the other indexes, or not retries of this very run.
 asio::awaitable<void> sift(std::vector<indexed>& found, const plan& p, const filters& f, const request& req,
                            services& s) {
-    for (const auto& index : p.also_in) {
+    for (const auto& group : p.also_in) {
         if (found.empty())
             co_return;
-        std::vector<std::string> words{"ZMSCORE", index};
-        for (const auto& one : found)
-            words.push_back(one.id);
-        const auto scores = co_await s.redis.call(redis::command(std::span<const std::string>(words)));
+        std::vector<redis::command> asked;
+        for (const auto& index : group) {
+            std::vector<std::string> words{"ZMSCORE", index};
+            for (const auto& one : found)
+                words.push_back(one.id);
+            asked.emplace_back(std::span<const std::string>(words));
+        }
+        const auto scores = co_await s.redis.call_all(std::move(asked));
         std::size_t n = 0;
-        std::erase_if(found, [&](const indexed&) { return scores[n++].is_nil(); });
+        std::erase_if(found, [&](const indexed&) {
+            const auto at = n++;
+            return std::ranges::all_of(scores, [at](const redis::reply& r) { return r[at].is_nil(); });
+        });
     }
     if (f.source.empty())
         co_return;
@@ -110,7 +144,7 @@ asio::awaitable<page> filtered_page(const plan& p, const filters& f, std::option
     const bool plain = p.also_in.empty() && f.source.empty();
     for (std::size_t looked_at = 0; looked_at < most_looked_at;) {
         const auto wanted = plain ? f.limit + 1 : at_once; // one more than a page: is there a next one?
-        auto found = co_await read_index(s.redis, p.walked, from, wanted);
+        auto found = co_await read_indexes(s.redis, p.walked, from, wanted);
         const bool more = found.size() == wanted;
         if (!found.empty())
             from = found.back();
@@ -135,34 +169,87 @@ asio::awaitable<void> write_runs(json::writer& w, const page& found, const filte
                                  services& s) {
     std::vector<redis::command> reads;
     for (const auto& one : found.runs)
-        reads.push_back(redis::command::of("HGETALL", keys::run(req.who.partition, one.id)));
+        reads.push_back(redis::command::of("HGETALL", keys::run(*partition_of(id_kind::run, one.id), one.id)));
     const auto records = co_await s.redis.call_all(std::move(reads));
     const bool no_worker = s.workers.seen().live == 0;
     for (std::size_t i = 0; i < records.size(); ++i)
         try {
             const run_record run{found.runs[i].id, record(records[i].view())};
             const auto status = run.fields.text("status");
-            if (run.org() == req.who.org && (f.status.empty() || status == f.status))
+            const bool ours = req.who.acts_for_all() || run.org() == req.who.org;
+            if (ours && (f.status.empty() || status == f.status))
                 w.raw(render_run(run, no_worker));
         } catch (const std::exception& e) { // a broken record must not hide the others; doctor tells of it
             log::error("run_broken", {{"id", req.id}, {"why", e.what()}});
         }
 }
 
+// What a search means: a run's id, or a project, by its id or its exact name. Narrows the filters, or answers the whole list.
+struct search_result {
+    std::optional<page> all;
+    std::vector<std::string> walked; // empty: as the filters say
+};
+
+asio::awaitable<search_result> search(filters& f, const std::vector<organisation>& orgs, const request& req,
+                                      services& s) {
+    search_result found;
+    if (f.q.empty())
+        co_return found;
+    page one;
+    if (const auto partition = partition_of(id_kind::run, f.q)) {
+        const auto owner = co_await s.redis.call(redis::command::of("HGET", keys::run(*partition, f.q), "org"));
+        if (!owner.is_nil() && (req.who.acts_for_all() || owner.text() == req.who.org))
+            one.runs.push_back({f.q, 0});
+        found.all = std::move(one);
+        co_return found;
+    }
+    std::vector<redis::command> names;
+    for (const auto& o : orgs)
+        names.push_back(redis::command::of("HGET", keys::project_names(o.partition, o.name), f.q));
+    const auto ids = co_await s.redis.call_all(std::move(names));
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        const std::string id(ids[i].is_nil() ? std::string_view(f.q) : ids[i].text());
+        if (partition_of(id_kind::project, id) == orgs[i].partition)
+            found.walked.push_back(keys::runs(orgs[i].partition, orgs[i].name, id));
+    }
+    if (found.walked.empty())
+        found.all = std::move(one);
+    co_return found;
+}
+
 } // namespace
 
 asio::awaitable<response> list_runs(request& req, services& s) {
     const auto accept = req.header(http::field::accept);
-    const auto f = read_filters(req);
+    auto f = read_filters(req);
     if (!f)
         co_return error_response(f.error(), accept);
     const auto list =
-        keys::runs(req.who.partition, req.who.org) + " " + f->project + " " + f->status + " " + f->source;
+        fmt::format("{} {} {} {} {} {}", keys::runs(req.who.partition, req.who.org), f->project, f->status, f->source,
+                    f->error, f->q);
     const auto from = asked_cursor(req, list);
     if (!from)
         co_return error_response(from.error(), accept);
-    const auto p = co_await plan_of(req, *f, s);
-    const auto found = co_await filtered_page(p, *f, *from, req, s);
+    const auto orgs = co_await organisations_of(req.who, s);
+    if (!orgs)
+        co_return error_response(orgs.error(), accept);
+    auto searched = co_await search(*f, *orgs, req, s);
+    page found;
+    if (searched.all) {
+        found = std::move(*searched.all);
+    } else {
+        plan p;
+        if (req.who.acts_for_all())
+            p = plan_for(*orgs, *f);
+        else
+            p = co_await plan_of(req, *f, s);
+        if (!searched.walked.empty()) {
+            if (!f->status.empty() || !f->error.empty() || !f->project.empty() || !f->source.empty())
+                p.also_in.push_back(std::move(p.walked));
+            p.walked = std::move(searched.walked);
+        }
+        found = co_await filtered_page(p, *f, *from, req, s);
+    }
 
     json::writer w;
     w.begin_object().key("runs").begin_array();
@@ -174,7 +261,7 @@ asio::awaitable<response> list_runs(request& req, services& s) {
     w.optional("nextCursor", next).end_object();
     auto r = json_response(200, w.take());
     if (!next.empty())
-        link_next(r, req, next, {"limit", "projectId", "status", "sourceRunId"});
+        link_next(r, req, next, {"limit", "org", "q", "projectId", "status", "sourceRunId", "error"});
     co_return r;
 }
 

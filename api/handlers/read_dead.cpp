@@ -1,8 +1,10 @@
 // GET the organisation's dead letters: runs that were given up on and have not been retried since, newest first.
+#include "api/auth/acting.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/handlers/index_page.hpp"
 #include "common/json/writer.hpp"
 #include "common/queue/keys.hpp"
+#include "common/run/id.hpp"
 #include "common/time.hpp"
 
 namespace reprise::api {
@@ -13,13 +15,19 @@ constexpr std::size_t default_page = 20;
 } // namespace
 
 asio::awaitable<response> list_dead(request& req, services& s) {
-    const auto page = co_await read_page(req, s, keys::dead(req.who.partition, req.who.org), default_page);
+    const auto orgs = co_await organisations_of(req.who, s);
+    if (!orgs)
+        co_return error_response(orgs.error(), req.header(http::field::accept));
+    std::vector<std::string> indexes;
+    for (const auto& o : *orgs)
+        indexes.push_back(keys::dead(o.partition, o.name));
+    const auto page = co_await read_page(req, s, std::move(indexes), default_page);
     if (!page)
         co_return error_response(page.error(), req.header(http::field::accept));
     std::vector<redis::command> reads;
     for (const auto& letter : page->found)
-        reads.push_back(redis::command::of("HMGET", keys::run(req.who.partition, letter.id), "project", "error",
-                                           "deadStep", "deadMessage"));
+        reads.push_back(redis::command::of("HMGET", keys::run(*partition_of(id_kind::run, letter.id), letter.id),
+                                           "project", "error", "deadStep", "deadMessage", "org"));
     const auto facts = co_await s.redis.call_all(std::move(reads));
 
     json::writer w;
@@ -28,13 +36,15 @@ asio::awaitable<response> list_dead(request& req, services& s) {
         const auto& letter = page->found[i];
         const auto& r = facts[i];
         w.begin_object().member("run", letter.id).member("projectId", r[0].text()).member("code", r[1].text());
+        if (req.who.acts_for_all())
+            w.member("org", r[4].text());
         w.optional("step", r[2].text()).optional("message", r[3].text()).member("at", rfc3339(letter.at));
         w.end_object();
     }
     w.end_array().optional("nextCursor", page->next).end_object();
     auto answer = json_response(200, w.take());
     if (!page->next.empty())
-        link_next(answer, req, page->next, {"limit"});
+        link_next(answer, req, page->next, {"limit", "org"});
     co_return answer;
 }
 

@@ -1,4 +1,5 @@
 // GET one project, GET all projects of the caller's organisation.
+#include "api/auth/acting.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/handlers/index_page.hpp"
 #include "api/render.hpp"
@@ -13,12 +14,18 @@ constexpr std::size_t default_page = 100;
 }
 
 asio::awaitable<response> list_projects(request& req, services& s) {
-    const auto page = co_await read_page(req, s, keys::projects(req.who.partition, req.who.org), default_page);
+    const auto orgs = co_await organisations_of(req.who, s);
+    if (!orgs)
+        co_return error_response(orgs.error(), req.header(http::field::accept));
+    std::vector<std::string> indexes;
+    for (const auto& o : *orgs)
+        indexes.push_back(keys::projects(o.partition, o.name));
+    const auto page = co_await read_page(req, s, std::move(indexes), default_page);
     if (!page)
         co_return error_response(page.error(), req.header(http::field::accept));
     std::vector<redis::command> reads;
     for (const auto& project : page->found)
-        reads.push_back(redis::command::of("HGETALL", keys::project(req.who.partition, project.id)));
+        reads.push_back(redis::command::of("HGETALL", keys::project(*partition_of(id_kind::project, project.id), project.id)));
     const auto projects = co_await s.redis.call_all(std::move(reads));
     json::writer w;
     w.begin_object().key("projects").begin_array();
@@ -27,7 +34,7 @@ asio::awaitable<response> list_projects(request& req, services& s) {
     w.end_array().optional("nextCursor", page->next).end_object();
     auto r = json_response(200, w.take());
     if (!page->next.empty())
-        link_next(r, req, page->next, {"limit"});
+        link_next(r, req, page->next, {"limit", "org"});
     co_return r;
 }
 

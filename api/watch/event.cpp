@@ -26,8 +26,7 @@ run_event read_line(std::string_view line, bool transition) {
     e.seq = number(words[0]);
     e.at = number(words[1]);
     e.type = transition ? "run." + std::string(words[2]) : std::string(words[2]);
-    if (!transition)
-        e.step = words[3];
+    (transition ? e.by : e.step) = words[3];
     return e;
 }
 

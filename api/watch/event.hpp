@@ -14,6 +14,7 @@ struct run_event {
     unix_ms at = 0;
     std::string type; // run.<status> or step.<status>
     std::string step; // its name; empty for run.*
+    std::string by;   // who did it; known of transitions from the run's hash
 
     bool is_end() const; // nothing follows, but perhaps its expiry much later
     // As a Server-Sent Event: id, event, data.

@@ -9,6 +9,8 @@
 //   reprise:workers               zset    worker ids by last sign of life
 //   reprise:worker:<id>           hash    host, version, slots, busy, tools, state of a worker; expires by itself
 //
+//   reprise:worker:<id>:order     string  what a worker is told to do: quiet, resume, drain, stop; expires
+//
 //   reprise:{pk}:stats            hash    counters, written only by transitions
 //   reprise:{pk}:queue:<stream>   stream  tickets (run, epoch); group `workers`; streams `default` and `again`
 //   reprise:{pk}:run:<id>         hash    the run itself
@@ -16,12 +18,18 @@
 //   reprise:{pk}:leases           zset    running runs by the end of their lease
 //   reprise:{pk}:delayed          zset    queued runs that wait for a time
 //   reprise:{pk}:blocked[:<tool>] zset    blocked runs by when; per missing tool
+//   reprise:{pk}:paused           hash    what is not started: all, mode:<mode>, project:<id> -> `ms actor reason`
+//   reprise:{pk}:held:<what>      zset    queued runs set aside by a pause, by accept time; :holds set of such sets
 //   reprise:{pk}:ended            zset    ended runs, by when the sweep is to expire or forget them
 //   reprise:{pk}:retained         zset    <org>/<sha256> of every blob, by the time until which it is kept
 //   reprise:{pk}:pinned           zset    the same of blobs that are being written
 //   reprise:{pk}:events           stream  live feed of every transition and step, capped
 //   reprise:{pk}:dead, :fenced    streams runs given up on; stale writes refused; capped
 //   reprise:{pk}:dead:<org>       zset    dead letters: runs given up on and not retried yet, by when
+//   reprise:{pk}:errors:<org>:<code>  zset  failed runs by code, by accept time
+//   reprise:{pk}:failures:<org>:<day> hash  how often which step failed with which code, and the last run; a week
+//   reprise:{pk}:audit            stream  what people did beside starting and retrying; capped
+//   reprise:{pk}:samples[:week]   stream  counters and gauges every 10 s for an hour, every 10 min for a week
 //   reprise:{pk}:swept            hash    time of the last sweep, and the span in which Redis was away last
 //   reprise:{pk}:org:<org>        hash    plan, limit, use of this month
 //   reprise:{pk}:project:<id>     hash    a project; :projects:<org> zset, :projectnames:<org> hash find it
@@ -30,6 +38,7 @@
 #pragma once
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -53,6 +62,9 @@ inline std::string api_key(std::string_view key_id) {
 inline std::string worker(std::string_view id) {
     return fmt::format("reprise:worker:{}", id);
 }
+inline std::string worker_order(std::string_view id) {
+    return fmt::format("reprise:worker:{}:order", id);
+}
 
 // `reprise:{p0}:`; the first key of every function, and the beginning of every key below.
 inline std::string prefix(unsigned partition) {
@@ -68,11 +80,33 @@ inline std::string project(unsigned p, std::string_view id) {
 inline std::string projects(unsigned p, std::string_view org) {
     return prefix(p) + "projects:" + std::string(org);
 }
+inline std::string project_names(unsigned p, std::string_view org) {
+    return prefix(p) + "projectnames:" + std::string(org);
+}
 inline std::string retained(unsigned p) {
     return prefix(p) + "retained";
 }
 inline std::string dead(unsigned p, std::string_view org) {
     return prefix(p) + "dead:" + std::string(org);
+}
+inline std::string stats(unsigned p) {
+    return prefix(p) + "stats";
+}
+inline std::string paused(unsigned p) {
+    return prefix(p) + "paused";
+}
+inline std::string audit(unsigned p) {
+    return prefix(p) + "audit";
+}
+inline std::string events(unsigned p) {
+    return prefix(p) + "events";
+}
+inline std::string errors(unsigned p, std::string_view org, std::string_view code) {
+    return fmt::format("{}errors:{}:{}", prefix(p), org, code);
+}
+// `day`: since 1970.
+inline std::string failures(unsigned p, std::string_view org, std::int64_t day) {
+    return fmt::format("{}failures:{}:{}", prefix(p), org, day);
 }
 inline std::string pinned(unsigned p) {
     return prefix(p) + "pinned";

@@ -209,11 +209,30 @@ asio::awaitable<void> run_queue::leave(unsigned partition, std::string worker) {
     co_await f_.call("leave", partition, std::move(args));
 }
 
-asio::awaitable<void> run_queue::sweep(unsigned partition, std::string actor, std::string tools) {
+asio::awaitable<void> run_queue::sweep(unsigned partition, std::string actor, std::string tools, std::string fleet) {
     co_await f_.call("sweep", partition,
                      list(std::move(actor), sweep_most, std::to_string(limits_.poison_after), ms(limits_.retention),
-                          ms(limits_.queue_ttl), ms(limits_.lease), std::move(tools), std::string(keys::again_stream),
+                          ms(limits_.queue_ttl), ms(limits_.lease), std::move(tools), std::move(fleet), std::string(keys::again_stream),
                           std::string(keys::default_stream)));
+}
+
+asio::awaitable<result<record>> run_queue::pause(unsigned partition, std::string what, std::string actor,
+                                                 std::string reason) {
+    const auto r = co_await f_.call("pause", partition, list(std::move(what), std::move(actor), std::move(reason)));
+    if (r[0].text() == "refused")
+        co_return refusal(r.view());
+    co_return record(r[1]);
+}
+
+asio::awaitable<result<record>> run_queue::resume(unsigned partition, std::string what, std::string actor,
+                                                  std::string reason) {
+    const auto r = co_await f_.call("resume", partition, list(std::move(what), std::move(actor), std::move(reason)));
+    co_return record(r[1]);
+}
+
+asio::awaitable<void> run_queue::note_act(unsigned partition, std::string act, std::string object, std::string actor,
+                                          std::string cause) {
+    co_await f_.call("act", partition, list(std::move(act), std::move(object), std::move(actor), std::move(cause)));
 }
 
 asio::awaitable<void> run_queue::pin(unsigned partition, std::string org, std::vector<std::string> blobs) {

@@ -118,7 +118,8 @@ class run_queue {
     boost::asio::awaitable<void> leave(unsigned partition, std::string worker);
 
     // --- anyone ---
-    boost::asio::awaitable<void> sweep(unsigned partition, std::string actor, std::string tools);
+    // `fleet`: the workers' `live slots busy` for the samples, from who knows them.
+    boost::asio::awaitable<void> sweep(unsigned partition, std::string actor, std::string tools, std::string fleet = "");
     // For an hour: before blobs are written, so that nobody drops them until an accept or a step holds them.
     boost::asio::awaitable<void> pin(unsigned partition, std::string org, std::vector<std::string> blobs);
     // The same for artifacts of a run in hand; works when Redis is out of memory, too.
@@ -129,6 +130,16 @@ class run_queue {
 
     const queue_limits& limits() const { return limits_; }
     functions& library() { return f_; }
+
+    // --- operators ---
+    // `what`: all, mode:<mode> or project:<id>. Answers all that is paused in the partition then.
+    boost::asio::awaitable<result<record>> pause(unsigned partition, std::string what, std::string actor,
+                                                 std::string reason);
+    boost::asio::awaitable<result<record>> resume(unsigned partition, std::string what, std::string actor,
+                                                  std::string reason);
+    // Into the record of what people did, for what is done with plain keys.
+    boost::asio::awaitable<void> note_act(unsigned partition, std::string act, std::string object, std::string actor,
+                                          std::string cause);
 
   private:
     boost::asio::awaitable<write_outcome> advance(const claim_ticket& t, const char* what,

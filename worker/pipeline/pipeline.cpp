@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -169,6 +170,23 @@ pipelines pipelines::from_file(const std::string& file, const std::string& toolc
 const pipeline& pipelines::of_mode(std::string_view mode) const {
     const auto found = by_mode_.find(mode);
     return found != by_mode_.end() ? found->second : by_mode_.find("default")->second;
+}
+
+std::string pipelines::tools_here() const {
+    std::string out;
+    for (const auto& [name, path] : tools_) {
+        std::error_code ec;
+        if (std::filesystem::exists(path, ec))
+            out += (out.empty() ? "" : " ") + name;
+    }
+    return out;
+}
+
+std::string pipelines::modes() const {
+    std::string out;
+    for (const auto& [mode, steps] : by_mode_)
+        out += (out.empty() ? "" : " ") + mode;
+    return out;
 }
 
 } // namespace reprise::worker

@@ -50,6 +50,9 @@ class pipelines {
     const pipeline& of_mode(std::string_view mode) const; // the default for modes that the file does not name
     // Path of a tool; a tool is there when its file is.
     const std::map<std::string, std::string>& tools() const { return tools_; }
+    // Separated by spaces: tools whose file is there now, and modes that the file names.
+    std::string tools_here() const;
+    std::string modes() const;
 
   private:
     std::map<std::string, std::string> tools_;

@@ -312,6 +312,7 @@ local function cancel(keys, a)
   if r.status == 'running' then leave_running(p, r) else leave_waiting(p, r) end
   r.epoch = r.epoch + 1
   end_run(p, r, now, 'canceled', a[4], a[5], tonumber(a[6]), { 'verdict', 'canceled', 'token', a[3] })
+  note_act(p, 'cancel', r.id, a[4], a[5])
   return { 'ok' }
 end
 

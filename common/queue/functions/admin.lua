@@ -39,7 +39,7 @@ local function drop_if_due(keys, a)
   return { 'drop' }
 end
 
--- org_set: 1 org  2 plan or empty  3 runs per month, 'unlimited', or empty. Makes the organisation if it is new.
+-- org_set: 1 org  2 plan or empty  3 runs per month, 'unlimited', or empty  4 actor. Makes the organisation if it is new.
 local function org_set(keys, a)
   local key = keys[1] .. 'org:' .. a[1]
   redis.call('HSET', key, 'schema', SCHEMA)
@@ -50,14 +50,16 @@ local function org_set(keys, a)
   elseif a[3] ~= '' then
     redis.call('HSET', key, 'limit', a[3])
   end
+  if a[2] .. a[3] ~= '' then note_act(keys[1], 'plan', a[1], a[4] or '', a[2] .. ' ' .. a[3]) end
   return { 'ok', redis.call('HGETALL', key) }
 end
 
--- project_archive: 1 project. Answers {'ok'} or {'refused', 'project_not_found'}.
+-- project_archive: 1 project  2 actor. Answers {'ok'} or {'refused', 'project_not_found'}.
 local function project_archive(keys, a)
   local key = keys[1] .. 'project:' .. a[1]
   if redis.call('EXISTS', key) == 0 then return { 'refused', 'project_not_found', '' } end
   redis.call('HSET', key, 'status', 'archived', 'updated', clock())
+  note_act(keys[1], 'archive', a[1], a[2] or '', '')
   return { 'ok' }
 end
 

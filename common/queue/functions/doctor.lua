@@ -54,12 +54,14 @@ local function check_whole(p, now, r, hold_ms, say)
   local expires = tonumber(redis.call('HGET', key, 'expires') or '') or now
   entry('queued', r.status == 'queued', now)
   entry('delayed', r.status == 'queued' and r.where == 'delayed', now) -- the sweep takes it from there
+  local held = r.status == 'queued' and r.where == 'held'
+  if r.held_by and r.held_by ~= '' then entry('held:' .. r.held_by, held, r.created) end
   entry('leases', r.status == 'running', now)
   entry('blocked', r.status == 'blocked', now)
   if r.status == 'blocked' then entry('blocked:' .. (r.tool or ''), true, now) end
   entry('ended', ended, r.status == 'expired' and now + RECORDS_KEPT or expires)
 
-  if r.status == 'queued' and r.where ~= 'delayed' and (r.where ~= 'stream' or not is_unread(p, r)) then
+  if r.status == 'queued' and r.where ~= 'delayed' and not held and (r.where ~= 'stream' or not is_unread(p, r)) then
     say('ticket_lost', tostring(r.stream) .. ' ' .. tostring(r.ticket), function()
       r.epoch = r.epoch + 1
       redis.call('ZADD', p .. 'queued', now, r.id)
@@ -205,6 +207,9 @@ local function recount(keys, a)
   compare('queued', redis.call('ZCARD', p .. 'queued'))
   compare('running', redis.call('ZCARD', p .. 'leases'))
   compare('blocked', redis.call('ZCARD', p .. 'blocked'))
+  local held = 0
+  for _, what in ipairs(redis.call('SMEMBERS', p .. 'holds')) do held = held + redis.call('ZCARD', p .. 'held:' .. what) end
+  compare('held', held)
   local ghosts = 0
   for stream in string.gmatch(a[2], '%S+') do
     local here = ghosts_in(p, stream)

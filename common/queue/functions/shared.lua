@@ -6,6 +6,7 @@ local FENCED_KEPT = '1000'
 local HISTORY_KEPT = 4000 -- bytes
 local TRAIL_KEPT = 16000 -- bytes: some 150 steps
 local DEAD_KEPT = 10000
+local MOST_FAILURE_FIELDS = 400
 local RECORDS_KEPT = 90 * 86400000 -- ms after the end
 local GROUP = 'workers'
 -- A second group on the same streams, read without acknowledging: its only use is to wake one idle worker per ticket.
@@ -105,11 +106,11 @@ end
 
 local function load(p, id)
   local v = redis.call('HMGET', p .. 'run:' .. id, 'status', 'epoch', 'token', 'seq', 'org', 'project', 'where',
-    'stream', 'ticket', 'history', 'created', 'kept', 'made', 'lost', 'ended', 'tool', 'hold', 'keptUntil')
+    'stream', 'ticket', 'history', 'created', 'kept', 'made', 'lost', 'ended', 'tool', 'hold', 'keptUntil', 'heldBy')
   if not v[1] then return nil end
   return { id = id, status = v[1], epoch = tonumber(v[2]), token = v[3], seq = tonumber(v[4]), org = v[5],
     project = v[6], where = v[7], stream = v[8], ticket = v[9], history = v[10] or '', created = v[11],
-    kept = v[12] or '', made = v[13] or '', lost = tonumber(v[14] or 0), ended = v[15], tool = v[16],
+    kept = v[12] or '', made = v[13] or '', lost = tonumber(v[14] or 0), ended = v[15], tool = v[16], held_by = v[19],
     hold = hold_of({ hold = v[17], keptUntil = v[18], created = v[11] }) }
 end
 
@@ -204,6 +205,9 @@ local function leave_waiting(p, r)
     count(p, 'queued', -1)
     if r.where == 'delayed' then
       redis.call('ZREM', p .. 'delayed', r.id)
+    elseif r.where == 'held' then
+      redis.call('ZREM', p .. 'held:' .. r.held_by, r.id)
+      count(p, 'held', -1)
     else
       count(p, 'ghosts', 1)
     end
@@ -221,13 +225,27 @@ local function end_run(p, r, now, status, actor, cause, retention, fields, w)
   zadd(w, p .. 'ended', till, r.id)
   hold(p, r.org, r.kept .. ' ' .. r.made, now + retention, w)
   count(p, status, 1, w)
+  count(p, 'ended', 1, w) -- for ever, while the counts of statuses go down as runs expire
+  if status == 'failed' then count(p, 'ended_failed', 1, w) end
   move(p, r, now, status, actor, cause, add(fields, 'where', '', 'ended', stamp(now), 'expires', till, 'current', ''), w)
+end
+
+-- How often which step failed with which code, per organisation and day, and which run was the last.
+local function count_failure(p, r, now, code, step)
+  local key = p .. 'failures:' .. r.org .. ':' .. text(math.floor(now / 86400000))
+  local group = step .. ' ' .. code
+  if redis.call('HLEN', key) >= MOST_FAILURE_FIELDS and redis.call('HEXISTS', key, 'n ' .. group) == 0 then group = ' other' end
+  redis.call('HINCRBY', key, 'n ' .. group, '1')
+  redis.call('HSET', key, 'l ' .. group, stamp(now) .. ' ' .. r.id)
+  redis.call('EXPIRE', key, 8 * 86400)
 end
 
 -- Lists a run that was given up on, with the reason, the step, and the last that was heard of it: in a log of all, and
 -- in the organisation's dead letters, which it leaves when it is retried.
 local function bury(p, r, now, code, step, message)
   local letters = p .. 'dead:' .. r.org
+  count_failure(p, r, now, code, step)
+  redis.call('ZADD', p .. 'errors:' .. r.org .. ':' .. code, r.created, r.id) -- until the record is forgotten
   redis.call('HSET', p .. 'run:' .. r.id, 'deadStep', step, 'deadMessage', message)
   redis.call('ZADD', letters, stamp(now), r.id)
   redis.call('ZREMRANGEBYRANK', letters, '0', -(DEAD_KEPT + 1))

@@ -64,8 +64,9 @@ end
 
 -- Deletes the record of an ended run with every index entry that leads to it.
 local function forget(p, id)
-  local v = redis.call('HMGET', p .. 'run:' .. id, 'org', 'project', 'root', 'status')
+  local v = redis.call('HMGET', p .. 'run:' .. id, 'org', 'project', 'root', 'status', 'error')
   redis.call('ZREM', p .. 'runs:' .. v[1], id)
+  if v[5] and v[5] ~= '' then redis.call('ZREM', p .. 'errors:' .. v[1] .. ':' .. v[5], id) end
   redis.call('ZREM', p .. 'runs:' .. v[1] .. ':' .. v[4], id)
   redis.call('ZREM', p .. 'runs:' .. v[1] .. ':' .. v[2], id)
   if v[3] and v[3] ~= '' then redis.call('ZREM', p .. 'retries:' .. v[3], id) end
@@ -112,10 +113,10 @@ end
 
 -- XINFO's `lag` counts the entries that a group has read, and Redis 7.0 forgets that count when it restarts: its append-only
 -- file says how far the group has come, not over how many entries. People scale by lag, so it is set right again: what is
--- unread are the tickets of queued runs, and ghosts. The last stream may be long, so the others are counted.
+-- unread are the tickets of queued runs that are not held, and ghosts. The last stream may be long, so the others are counted.
 local function mend_lag(p, streams)
-  local unread = redis.call('ZCARD', p .. 'queued') - redis.call('ZCARD', p .. 'delayed') +
-    tonumber(redis.call('HGET', p .. 'stats', 'ghosts') or 0)
+  local v = redis.call('HMGET', p .. 'stats', 'ghosts', 'held')
+  local unread = redis.call('ZCARD', p .. 'queued') - redis.call('ZCARD', p .. 'delayed') + tonumber(v[1] or 0) - tonumber(v[2] or 0)
   local groups, lag = {}, 0
   for i, stream in ipairs(streams) do
     groups[i] = group_of(p .. 'queue:' .. stream)
@@ -163,7 +164,8 @@ local function leave(keys, a)
 end
 
 -- sweep: 1 actor  2 most runs per kind  3 lost leases that make a poison run  4 retention ms  5 queue TTL ms
---        6 lease ms  7 tools that this process has, separated by spaces  8... streams to trim
+--        6 lease ms  7 tools that this process has, separated by spaces  8 `live slots busy` of the workers, or empty
+--        9... streams to trim
 -- Answers {'ok', recovered, promoted, unblocked, given up, aged}.
 local function sweep(keys, a)
   local p, now = keys[1], clock()
@@ -202,6 +204,9 @@ local function sweep(keys, a)
     end
   end
 
+  release_resumed(p)
+  sample(p, now, a[8])
+
   for _, waiting in ipairs({ 'queued', 'blocked' }) do
     local late = redis.call('ZRANGE', p .. waiting, '-inf', now - tonumber(a[5]), 'BYSCORE', 'LIMIT', 0, most)
     for _, id in ipairs(late) do
@@ -222,10 +227,10 @@ local function sweep(keys, a)
     done[5] = done[5] + 1
   end
 
-  for i = 8, #a do trim(p, a[i]) end
-  mend_lag(p, { unpack(a, 8) })
+  for i = 9, #a do trim(p, a[i]) end
+  mend_lag(p, { unpack(a, 9) })
   if redis.call('SET', p .. 'tidied', now, 'NX', 'PX', 60000) then
-    for i = 8, #a do remove_idle_consumers(p, a[i]) end
+    for i = 9, #a do remove_idle_consumers(p, a[i]) end
   end
   return { 'ok', unpack(done) }
 end

@@ -90,7 +90,8 @@ local function claim(keys, a)
     wanted = wanted - (#reply - 3)
   end
 
-  local examined, most = 0, math.max(wanted, 0) + 64
+  local examined, most, paused = 0, math.max(wanted, 0) + 64, pauses(p)
+  if paused and paused.all then return reply end
   for _, stream in ipairs(streams) do
     while wanted > 0 and examined < most do
       local batch = redis.call('XREADGROUP', 'GROUP', GROUP, worker, 'COUNT', text(math.min(wanted, most - examined)),
@@ -113,7 +114,8 @@ local function claim(keys, a)
       local taken = {}
       for _, r in ipairs(runs) do
         local till = tonumber(r.keptUntil or 0)
-        if till > 0 and till <= now then expire_late(p, now, stream, r, worker) else add(taken, r) end
+        if till > 0 and till <= now then expire_late(p, now, stream, r, worker)
+        elseif not set_aside(p, stream, r, paused) then add(taken, r) end
       end
       if #taken > 0 then take(p, now, stream, taken, worker, token, lease) end
       for _, r in ipairs(taken) do add(reply, to_work_on(p, r, now)) end

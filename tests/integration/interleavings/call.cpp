@@ -91,7 +91,7 @@ call block(const claim_ticket& t, const std::string& tool) {
 call sweep(const std::string& tools) {
     return {fn::sweep,
             {"sweeper", "100", std::to_string(limits.poison_after), ms(limits.retention), ms(limits.queue_ttl),
-             ms(limits.lease), tools, std::string(keys::again_stream), std::string(keys::default_stream)}};
+             ms(limits.lease), tools, "", std::string(keys::again_stream), std::string(keys::default_stream)}};
 }
 
 call leave(const std::string& worker) {

@@ -1,0 +1,107 @@
+// GET what people did, the latest first: starts and retries as the runs themselves tell of them, all else from the record of
+// acts. Two ordered sources are merged by time; a page ends at a time, where the next begins.
+#include "api/auth/acting.hpp"
+#include "api/handlers/handlers.hpp"
+#include "api/handlers/index_page.hpp"
+#include "api/http/field_values.hpp"
+#include "common/json/writer.hpp"
+#include "common/queue/keys.hpp"
+#include "common/run/id.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace reprise::api {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t default_page = 50;
+
+struct act {
+    unix_ms at = 0;
+    std::string by, what, object, cause;
+};
+
+// Entries are {id, {act, object, by, cause}}, and an id begins with its time.
+asio::awaitable<void> read_acts(std::vector<act>& to, unix_ms before, std::size_t most, services& s) {
+    std::vector<redis::command> reads;
+    for (unsigned p = 0; p < s.queue.library().partitions(); ++p)
+        reads.push_back(redis::command::of("XREVRANGE", keys::audit(p), std::to_string(before), "-", "COUNT",
+                                           std::to_string(most)));
+    const auto all = co_await s.redis.call_all(std::move(reads));
+    for (const auto& entries : all)
+        for (std::size_t i = 0; i < entries.size(); ++i) {
+            const record fields(entries[i][1]);
+            to.push_back({number_of(entries[i][0].text()), std::string(fields.text("by")),
+                          std::string(fields.text("act")), std::string(fields.text("object")),
+                          std::string(fields.text("cause"))});
+        }
+}
+
+// The first line of a run's history says who made it.
+asio::awaitable<void> read_starts(std::vector<act>& to, std::vector<organisation> orgs, unix_ms before,
+                                  std::size_t most, services& s) {
+    std::vector<std::string> indexes;
+    for (const auto& o : orgs)
+        indexes.push_back(keys::runs(o.partition, o.name));
+    const auto runs = co_await read_indexes(s.redis, std::move(indexes), indexed{"~", before}, most);
+    std::vector<redis::command> reads;
+    for (const auto& run : runs)
+        reads.push_back(redis::command::of("HMGET", keys::run(*partition_of(id_kind::run, run.id), run.id), "source", "history"));
+    if (reads.empty())
+        co_return;
+    const auto records = co_await s.redis.call_all(std::move(reads));
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+        const auto& r = records[i];
+        auto line = r[1].text().substr(0, r[1].text().find('\n')); // `1 ms queued actor`
+        const auto source = r[0].text();
+        act a{runs[i].at, "", source.empty() ? "start" : "retry", runs[i].id, ""};
+        if (line.starts_with("1 "))
+            a.by = line.substr(line.rfind(' ') + 1);
+        if (!source.empty())
+            a.cause = fmt::format("of {}", source);
+        to.push_back(std::move(a));
+    }
+}
+
+} // namespace
+
+asio::awaitable<response> list_acts(request& req, services& s) {
+    const auto accept = req.header(http::field::accept);
+    const auto limit = page_limit(req, default_page);
+    const auto cursor = query_text(req, "cursor");
+    const auto before = cursor.empty() ? std::optional<std::uint64_t>(99'999'999'999'999) : whole_number(cursor);
+    if (!limit || !before)
+        co_return error_response(!limit ? limit.error()
+                                        : failure{errc::invalid_parameter, "the cursor is not one that this list gave out"},
+                                 accept);
+    auto orgs = co_await organisations_of(req.who, s);
+    if (!orgs)
+        co_return error_response(orgs.error(), accept);
+    std::vector<act> acts;
+    const auto from = static_cast<unix_ms>(*before);
+    co_await read_acts(acts, from, *limit + 1, s);
+    co_await read_starts(acts, std::move(*orgs), from, *limit + 1, s);
+    std::ranges::stable_sort(acts, std::ranges::greater(), &act::at);
+    const bool more = acts.size() > *limit;
+    // All of one millisecond stand on one page.
+    auto end = std::min(*limit, acts.size());
+    while (more && end < acts.size() && acts[end].at == acts[end - 1].at)
+        ++end;
+
+    json::writer w;
+    w.begin_object().key("acts").begin_array();
+    for (std::size_t i = 0; i < end; ++i) {
+        const auto& a = acts[i];
+        w.begin_object().member("at", rfc3339(a.at)).member("by", a.by).member("act", a.what);
+        w.member("object", a.object).optional("cause", a.cause).end_object();
+    }
+    w.end_array();
+    if (more)
+        w.member("nextCursor", std::to_string(acts[end - 1].at - 1));
+    co_return json_response(200, w.end_object().take());
+}
+
+} // namespace reprise::api

@@ -1,0 +1,177 @@
+// GET why a run is where it is: the one thing that it is waiting for, and what would end the waiting.
+#include "api/handlers/handlers.hpp"
+#include "common/json/writer.hpp"
+#include "common/queue/keys.hpp"
+#include "common/run/id.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace reprise::api {
+namespace asio = boost::asio;
+
+namespace {
+
+struct explanation {
+    std::string_view reason;
+    std::string message, freed_by, tool;
+    std::optional<unix_ms> since, until;
+    std::optional<std::int64_t> ahead;
+};
+
+bool has_word(std::string_view words, std::string_view word) {
+    const auto padded = fmt::format(" {} ", words);
+    return padded.find(fmt::format(" {} ", word)) != std::string::npos;
+}
+
+std::string counted(std::int64_t n, std::string_view one, std::string_view many) {
+    return n == 1 ? fmt::format("1 {}", one) : fmt::format("{} {}", n, many);
+}
+
+// What is paused that this run belongs to, the widest first.
+const pause_facts* pause_on(const run_record& run, const std::vector<pause_facts>& pauses) {
+    for (const auto& what :
+         {std::string("all"), fmt::format("mode:{}", run.fields.text("mode")), fmt::format("project:{}", run.project())})
+        if (const auto p = std::ranges::find(pauses, what, &pause_facts::what); p != pauses.end())
+            return &*p;
+    return nullptr;
+}
+
+explanation of_pause(const pause_facts& p) {
+    explanation e{"paused", "", "", "", p.since, {}, {}};
+    const auto kind = std::string_view(p.what).substr(0, p.what.find(':'));
+    const auto thing = kind == "all"    ? std::string("The queue")
+                       : kind == "mode" ? fmt::format("Mode {}", p.what.substr(5))
+                                        : std::string("The project");
+    e.message = fmt::format("{} was paused by {}{}.", thing, p.by, p.reason.empty() ? "" : ": " + p.reason);
+    e.freed_by = "An operator resumes it (POST /api/queue/resume).";
+    return e;
+}
+
+// Nobody takes anything; nothing if somebody does.
+std::optional<explanation> of_fleet(const std::vector<worker_facts>& workers) {
+    const auto quiet =
+        std::ranges::count_if(workers, [](const auto& w) { return w.state == "quiet" || w.state == "draining"; });
+    if (std::ranges::any_of(workers, [](const auto& w) { return w.state == "running"; }))
+        return std::nullopt;
+    explanation e;
+    if (quiet == 0) {
+        e.reason = "no_worker";
+        e.message = "No worker is alive.";
+        e.freed_by = "A worker starts.";
+    } else {
+        e.reason = "workers_quiet";
+        e.message = fmt::format("No worker takes runs: {} quiet or draining.", counted(quiet, "is", "are"));
+        e.freed_by = "A worker is resumed (POST /api/workers/{workerId}/resume), or another starts.";
+    }
+    return e;
+}
+
+explanation of_blocked(const run_record& run, const std::vector<worker_facts>& workers) {
+    explanation e{"missing_tool", "", "", std::string(run.fields.text("tool")), {}, {}, {}};
+    const auto having = std::ranges::count_if(
+        workers, [&](const auto& w) { return w.state == "running" && has_word(w.tools, e.tool); });
+    const auto running = std::ranges::count(workers, "running", &worker_facts::state);
+    if (having > 0) {
+        e.message = fmt::format("A step needs the tool {}; {} it, and frees this run within a second of having a free slot.",
+                                e.tool, counted(having, "worker has", "workers have"));
+        e.freed_by = "A slot of such a worker becomes free.";
+    } else {
+        e.message = fmt::format("A step needs the tool {}, which none of {} has.", e.tool,
+                                counted(running, "live worker", "live workers"));
+        e.freed_by = fmt::format("The tool {} is installed where a worker runs, or a worker that has it starts.", e.tool);
+    }
+    return e;
+}
+
+// Runs queued before it that a worker may take: by its rank among all that are queued, less those that are aside.
+asio::awaitable<std::int64_t> runs_ahead(unsigned partition, std::string run, services& s) {
+    std::vector<redis::command> reads;
+    reads.push_back(redis::command::of("ZRANK", keys::prefix(partition) + "queued", run));
+    reads.push_back(redis::command::of("ZCARD", keys::prefix(partition) + "queued"));
+    reads.push_back(redis::command::of("ZCARD", keys::prefix(partition) + "delayed"));
+    reads.push_back(redis::command::of("HGET", keys::stats(partition), "held"));
+    const auto r = co_await s.redis.call_all(std::move(reads));
+    if (r[0].is_nil())
+        co_return 0;
+    const auto aside = r[2].number() + (r[3].is_nil() ? 0 : r[3].number());
+    co_return std::max<std::int64_t>(0, std::min(r[0].number(), r[1].number() - aside - 1));
+}
+
+asio::awaitable<explanation> of_queued(const run_record& run, unsigned partition,
+                                       const std::vector<worker_facts>& workers, services& s) {
+    const auto pauses = co_await read_pauses(s.redis, s.queue.library().partitions());
+    if (const auto* p = pause_on(run, pauses))
+        co_return of_pause(*p);
+    if (run.fields.text("where") == "delayed") {
+        const auto due = co_await s.redis.call(redis::command::of("ZSCORE", keys::prefix(partition) + "delayed", run.id));
+        explanation e{"delayed", "It waits before its next try (backoff).", "The time comes; no worker is needed for that.",
+                      "", {}, {}, {}};
+        if (!due.is_nil())
+            e.until = number_of(due.text());
+        co_return e;
+    }
+    if (auto nobody = of_fleet(workers))
+        co_return std::move(*nobody);
+    explanation e;
+    std::int64_t free = 0;
+    for (const auto& w : workers)
+        if (w.state == "running")
+            free += std::max<std::int64_t>(0, w.slots - w.busy);
+    const auto ahead = co_await runs_ahead(partition, run.id, s);
+    e.ahead = ahead;
+    if (ahead > 0 && free <= ahead) {
+        e.reason = "behind";
+        e.message = fmt::format("{} queued before it.", counted(ahead, "run was", "runs were"));
+        e.freed_by = "Runs in hand end; more workers shorten it (GET /api/scale says how many).";
+    } else if (free == 0) {
+        e.reason = "slots_busy";
+        e.message = "It is next; all slots of all workers are busy.";
+        e.freed_by = "A run in hand ends, or another worker starts.";
+    } else {
+        e.reason = "next";
+        e.message = "A worker with a free slot is about to take it.";
+    }
+    co_return e;
+}
+
+} // namespace
+
+asio::awaitable<response> explain_run(request& req, services& s) {
+    const auto run = co_await load_run(req.who, req.parameters.at(0), s);
+    if (!run)
+        co_return error_response(run.error(), req.header(http::field::accept));
+    const auto status = run->status();
+    explanation e;
+    if (is_terminal(status)) {
+        e.reason = "ended";
+        e.message = fmt::format("The run has ended: {}.", name_of(status));
+        e.since = run->fields.number("ended");
+    } else if (status == run_status::running) {
+        e.reason = "running";
+        const auto step = run->fields.text("current");
+        e.message = fmt::format("Worker {} works on it{}.", run->fields.text("worker"),
+                                step.empty() ? std::string() : fmt::format(", at step {}", step));
+    } else {
+        const auto workers = co_await read_workers(s.redis);
+        if (status == run_status::blocked)
+            e = of_blocked(*run, workers);
+        else
+            e = co_await of_queued(*run, req.who.partition, workers, s);
+    }
+    json::writer w;
+    w.begin_object().member("run", run->id).member("status", name_of(status)).member("reason", e.reason);
+    w.member("message", e.message).optional("freedBy", e.freed_by).optional("tool", e.tool);
+    if (e.since)
+        w.member("since", rfc3339(*e.since));
+    if (e.until)
+        w.member("until", rfc3339(*e.until));
+    if (e.ahead)
+        w.member("ahead", *e.ahead);
+    auto r = json_response(200, w.end_object().take());
+    r.with("Cache-Control", "no-store");
+    co_return r;
+}
+
+} // namespace reprise::api

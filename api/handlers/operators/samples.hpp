@@ -1,0 +1,43 @@
+// What the queue was like before, from the samples that sweeps leave in Redis (functions/samples.lua), all partitions together.
+#pragma once
+#include "api/services.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace reprise::api {
+
+enum class sample_span { hour, week }; // every 10 s, every 10 min
+
+struct sample {
+    // Counters first, which only grow; then gauges.
+    enum column { accepted, started, ended, failed, queued, running, blocked, oldest_seconds, workers, slots, busy };
+    static constexpr std::array<std::string_view, 11> names{"accepted", "started", "ended",         "failed",
+                                                            "queued",   "running", "blocked",       "oldestSeconds",
+                                                            "workers",  "slots",   "busy"};
+    std::int64_t at = 0; // seconds
+    std::array<std::int64_t, names.size()> values{};
+    std::int64_t operator[](column c) const { return values[c]; }
+};
+
+// The latest ones, the oldest first. Throws outage.
+boost::asio::awaitable<std::vector<sample>> read_samples(services& s, sample_span span, std::size_t most);
+
+// How fast a counter grew over these samples; 0 with fewer than two.
+double per_second(const std::vector<sample>& samples, sample::column counter);
+double mean(const std::vector<sample>& samples, sample::column gauge);
+std::string fixed_point(double d); // with three digits, as JSON takes it
+
+// The queue now.
+struct queue_facts {
+    std::int64_t queued = 0, delayed = 0, held = 0, running = 0, blocked = 0, oldest_seconds = 0;
+    std::int64_t in_streams() const { return std::max<std::int64_t>(0, queued - delayed - held); }
+};
+boost::asio::awaitable<queue_facts> read_queue(services& s);
+
+} // namespace reprise::api

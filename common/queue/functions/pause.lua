@@ -1,0 +1,97 @@
+-- Pauses, and the record of what people did. A pause stops runs from being started and nothing else: callers are still served,
+-- runs in hand go on. What is paused stands in the hash `paused`: `all`, `mode:<mode>` or `project:<id>` -> `ms actor reason`.
+
+local ACTS_KEPT = '10000'
+local MOST_PAUSES = 1000
+local MOST_RELEASED = 1000 -- in one call
+
+-- Who did what to what, and why. Runs say themselves who made them; all else that people do is said here.
+local function note_act(p, act, object, actor, cause)
+  redis.call('XADD', p .. 'audit', 'MAXLEN', '~', ACTS_KEPT, '*', 'act', act, 'object', object, 'by', actor, 'cause', cause)
+end
+
+-- What is paused, as a set; nil if nothing is.
+local function pauses(p)
+  local names = redis.call('HKEYS', p .. 'paused')
+  if #names == 0 then return nil end
+  local paused = {}
+  for _, name in ipairs(names) do paused[name] = true end
+  return paused
+end
+
+-- What keeps a run from being started; nil if nothing does.
+local function paused_by(p, r, paused)
+  local project = 'project:' .. r.project
+  if paused[project] then return project end
+  local mode = r.fixed and string.match('\n' .. r.fixed, '\nmode ([^\n]*)') or redis.call('HGET', p .. 'run:' .. r.id, 'mode')
+  mode = 'mode:' .. (mode or '')
+  return paused[mode] and mode or nil
+end
+
+-- A claim met the ticket of a run that is paused: the run waits beside the stream, where it keeps nobody else waiting. It is
+-- queued as before, in another place. Answers whether it was so.
+local function set_aside(p, stream, r, paused)
+  local what = paused and paused_by(p, r, paused)
+  if not what then return false end
+  redis.call('XACK', p .. 'queue:' .. stream, GROUP, r.entry)
+  redis.call('HSET', p .. 'run:' .. r.id, 'where', 'held', 'stream', stream, 'ticket', '', 'heldBy', what)
+  redis.call('ZADD', p .. 'held:' .. what, tonumber(r.created) and r.created or '0', r.id)
+  redis.call('SADD', p .. 'holds', what)
+  count(p, 'held', 1)
+  return true
+end
+
+-- Gives runs that were set aside a ticket again, the oldest first.
+local function release_held(p, what)
+  local held = p .. 'held:' .. what
+  local ids = redis.call('ZRANGE', held, '0', text(MOST_RELEASED - 1))
+  for _, id in ipairs(ids) do
+    redis.call('ZREM', held, id)
+    local r = load(p, id)
+    if r and r.status == 'queued' and r.where == 'held' then
+      redis.call('HSET', p .. 'run:' .. id, 'where', 'stream', 'ticket', enqueue(p, r, r.stream))
+      redis.call('HDEL', p .. 'run:' .. id, 'heldBy')
+      count(p, 'held', -1)
+    end
+  end
+  if #ids < MOST_RELEASED then redis.call('SREM', p .. 'holds', what) end
+end
+
+-- For the sweep: a resumed queue may be longer than one call.
+local function release_resumed(p)
+  for _, what in ipairs(redis.call('SMEMBERS', p .. 'holds')) do
+    if redis.call('HEXISTS', p .. 'paused', what) == 0 then release_held(p, what) end
+  end
+end
+
+-- pause: 1 what  2 actor  3 reason. Answers {'ok', {what, `ms actor reason` ...}} with all that is paused now.
+local function pause(keys, a)
+  local p, now = keys[1], clock()
+  local project = string.match(a[1], '^project:(.*)$')
+  if project and redis.call('EXISTS', p .. 'project:' .. project) == 0 then return { 'refused', 'project_not_found', '' } end
+  if redis.call('HLEN', p .. 'paused') >= MOST_PAUSES and redis.call('HEXISTS', p .. 'paused', a[1]) == 0 then
+    return { 'refused', 'invalid_parameter', 'more than ' .. MOST_PAUSES .. ' things are paused' }
+  end
+  redis.call('HSETNX', p .. 'paused', a[1], stamp(now) .. ' ' .. a[2] .. ' ' .. a[3])
+  note_act(p, 'pause', a[1], a[2], a[3])
+  return { 'ok', redis.call('HGETALL', p .. 'paused') }
+end
+
+-- resume: like pause.
+local function resume(keys, a)
+  local p = keys[1]
+  clock()
+  if redis.call('HDEL', p .. 'paused', a[1]) == 1 then note_act(p, 'resume', a[1], a[2], a[3]) end
+  release_held(p, a[1])
+  return { 'ok', redis.call('HGETALL', p .. 'paused') }
+end
+
+-- act: 1 act  2 object  3 actor  4 cause. For what is done with plain keys: orders to workers, API keys.
+local function act(keys, a)
+  note_act(keys[1], a[1], a[2], a[3], a[4])
+  return { 'ok' }
+end
+
+register('pause', pause)
+register('resume', resume, { 'allow-oom' })
+register('act', act)

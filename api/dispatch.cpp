@@ -129,7 +129,7 @@ asio::awaitable<response> dispatch::answer(std::string body) {
                             [](const auto& q) { return q.first == "access_token" || parse_api_key(q.second); }))
         co_return refuse(errc::invalid_parameter, "a key belongs into the Authorization header");
     req_.query = std::move(*query);
-    if (!route_->scope.empty() && route_->scope != any_scope && !req_.who.has(route_->scope)) { // 403
+    if (!route_->scope.empty() && route_->scope != "any" && !req_.who.has(route_->scope)) { // 403
         auto r = refuse(errc::insufficient_scope, "this call needs " + std::string(route_->scope));
         r.with("WWW-Authenticate",
                fmt::format(R"(Bearer realm="reprise", error="insufficient_scope", scope="{}")", route_->scope));

@@ -15,6 +15,15 @@ constexpr std::size_t document_body = 48u << 20;
 constexpr std::size_t any_length = ~std::size_t{0};
 constexpr std::array<body_field, 1> reason_only{{{"reason", 1000}}};
 constexpr std::array<body_field, 3> pause_fields{{{"mode", 40}, {"projectId", 40}, {"reason", 1000}}};
+constexpr std::array<body_field, 9> bulk_fields{{{"of", 10},
+                                                 {"org", 64},
+                                                 {"projectId", 40},
+                                                 {"code", 60},
+                                                 {"step", 100},
+                                                 {"rate", 10},
+                                                 {"canary", 10},
+                                                 {"dryRun", 10},
+                                                 {"reason", 1000}}};
 constexpr std::array<body_field, 10> start_fields{{{"openapiText", any_length},
                                                    {"configText", any_length},
                                                    {"oldSdkText", any_length},
@@ -41,7 +50,12 @@ constexpr auto routes = std::to_array<route>({
     {http::verb::get, "/api/projects", "runs:read", 0, {}, list_projects, true},
     {http::verb::get, "/api/projects/{projectId}", "runs:read", 0, {}, get_project},
     {http::verb::get, "/api/artifacts/download", "runs:read", 0, {}, download_artifact},
-    {http::verb::get, "/api/me", any_scope, 0, {}, who_am_i, true},
+    {http::verb::post, "/api/bulk", "runs:write", small_body, bulk_fields, start_bulk},
+    {http::verb::get, "/api/bulk", "runs:read", 0, {}, list_bulks, true},
+    {http::verb::get, "/api/bulk/{bulkId}", "runs:read", 0, {}, get_bulk},
+    {http::verb::post, "/api/bulk/{bulkId}/stop", "runs:write", small_body, reason_only, stop_bulk},
+    {http::verb::get, "/api/feed", "runs:read", 0, {}, watch_all, true},
+    {http::verb::get, "/api/me", "any", 0, {}, who_am_i, true},
     {http::verb::get, "/api/overview", "runs:read", 0, {}, overview, true},
     {http::verb::get, "/api/orgs", "ops:read", 0, {}, list_orgs, true},
     {http::verb::get, "/api/history", "ops:read", 0, {}, show_history, true},

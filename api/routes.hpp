@@ -16,12 +16,10 @@ struct body_field {
     std::size_t most_characters;
 };
 
-inline constexpr std::string_view any_scope = "any";
-
 struct route {
     http::verb method;
     std::string_view path;  // segments in braces match any one segment
-    std::string_view scope; // empty: open to all; any_scope: to every key
+    std::string_view scope; // empty: open to all; any: to every key
     std::size_t body_limit; // bytes; 0: no body is taken
     std::span<const body_field> body;
     handled (*handle)(request&, services&);

@@ -2,6 +2,7 @@
 // connections to Redis of its own; only the blob store's pool and a few atomics are shared.
 #include "api/serve.hpp"
 
+#include "api/bulk/bulk_retry.hpp"
 #include "api/http/address_book.hpp"
 #include "api/http/session.hpp"
 #include "api/http/turn_away.hpp"
@@ -149,8 +150,10 @@ class serving_thread {
 
     void start(bool sweeps) {
         asio::co_spawn(io_, accept_loop(), [](std::exception_ptr e) { log_end(e, "accept_ended"); });
-        if (sweeps)
+        if (sweeps) {
             asio::co_spawn(io_, upkeep_.run(), [](std::exception_ptr e) { log_end(e, "sweep_ended"); });
+            asio::co_spawn(io_, run_bulk_retries(services_), [](std::exception_ptr e) { log_end(e, "bulk_ended"); });
+        }
         thread_ = std::thread([this] { io_.run(); });
     }
 

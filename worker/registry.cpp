@@ -20,8 +20,8 @@ asio::awaitable<void> enroll(redis::connection& c, const worker_entry& w, std::c
     const auto key = keys::worker(w.id);
     co_await c.call(redis::command::of("HSET", key, "host", host_name(), "pid", std::to_string(::getpid()), "version",
                                        REPRISE_VERSION, "state", w.state, "slots", std::to_string(w.slots), "busy",
-                                       std::to_string(w.busy), "tools", w.tools, "modes", w.modes, "runs", w.runs, "started", std::to_string(w.started), "beat",
-                                       std::to_string(wall_clock())));
+                                       std::to_string(w.busy), "tools", w.tools, "modes", w.modes, "runs", w.runs,
+                                       "started", std::to_string(w.started), "beat", std::to_string(wall_clock())));
     co_await c.call(redis::command::of("PEXPIRE", key, std::to_string(expires.count())));
     co_await c.call(redis::command::of("ZADD", keys::workers, std::to_string(wall_clock()), w.id));
     const auto a_day_ago = wall_clock() - 86'400'000;

@@ -91,8 +91,9 @@ class worker {
     asio::awaitable<void> start() {
         while (!draining_ && !co_await ready_to_work(functions_, blobs_, settings_.common))
             co_await sleep(after_failure);
-        log::info("working",
-                  {{"worker", id_}, {"slots", std::to_string(settings_.concurrency)}, {"tools", plans_.tools_here()}});
+        log::info(
+            "working",
+            {{"worker", id_}, {"slots", std::to_string(settings_.concurrency)}, {"tools", plans_.tools_here()}});
         spawn(beat_loop(), "beat");
         co_await forget_orders(redis_, id_); // those of an earlier process of this name
         spawn(repeat(check_every, "check", &worker::check), "check");

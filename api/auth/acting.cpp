@@ -24,7 +24,7 @@ std::optional<named> thing_of(const request& req) {
         ids.emplace_back(query_text(req, name));
     ids.push_back(req.text("projectId"));
     for (auto& id : ids)
-        for (const auto kind : {id_kind::run, id_kind::project})
+        for (const auto kind : {id_kind::run, id_kind::project, id_kind::bulk})
             if (partition_of(kind, id))
                 return named{kind, std::move(id)};
     return std::nullopt;
@@ -39,8 +39,9 @@ asio::awaitable<std::optional<failure>> act_for_owner(request& req, bool covers_
         org = req.text("org");
     if (const auto thing = thing_of(req)) {
         const auto partition = partition_of(thing->kind, thing->id).value();
-        const auto key =
-            thing->kind == id_kind::run ? keys::run(partition, thing->id) : keys::project(partition, thing->id);
+        const auto key = thing->kind == id_kind::run       ? keys::run(partition, thing->id)
+                         : thing->kind == id_kind::project ? keys::project(partition, thing->id)
+                                                           : keys::bulk(partition, thing->id);
         const auto owner = co_await s.redis.call(redis::command::of("HGET", key, "org"));
         who.partition = partition; // of what does not exist, too: then the handler does not find it
         if (!owner.is_nil())

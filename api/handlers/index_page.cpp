@@ -90,7 +90,8 @@ asio::awaitable<result<index_page>> read_page(const request& req, services& s, s
     if (!from)
         co_return from.error();
     index_page p;
-    p.found = co_await read_indexes(s.redis, std::move(indexes), *from, *limit + 1); // one more: is there a next page?
+    p.found =
+        co_await read_indexes(s.redis, std::move(indexes), *from, *limit + 1); // one more: is there a next page?
     if (p.found.size() > *limit) {
         p.found.pop_back();
         p.next = cursor_after(p.found.back(), index);

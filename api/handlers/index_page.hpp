@@ -40,8 +40,8 @@ struct index_page {
     std::string next; // cursor, or empty on the last page
 };
 // The same of several indexes as one.
-boost::asio::awaitable<result<index_page>> read_page(const request& req, services& s, std::vector<std::string> indexes,
-                                                     std::size_t ordinary_limit);
+boost::asio::awaitable<result<index_page>> read_page(const request& req, services& s,
+                                                     std::vector<std::string> indexes, std::size_t ordinary_limit);
 
 // Those of several indexes as one.
 boost::asio::awaitable<std::vector<indexed>> read_indexes(redis::connection& redis, std::vector<std::string> indexes,

@@ -224,9 +224,8 @@ asio::awaitable<response> list_runs(request& req, services& s) {
     auto f = read_filters(req);
     if (!f)
         co_return error_response(f.error(), accept);
-    const auto list =
-        fmt::format("{} {} {} {} {} {}", keys::runs(req.who.partition, req.who.org), f->project, f->status, f->source,
-                    f->error, f->q);
+    const auto list = fmt::format("{} {} {} {} {} {}", keys::runs(req.who.partition, req.who.org), f->project,
+                                  f->status, f->source, f->error, f->q);
     const auto from = asked_cursor(req, list);
     if (!from)
         co_return error_response(from.error(), accept);

@@ -25,7 +25,8 @@ asio::awaitable<response> list_projects(request& req, services& s) {
         co_return error_response(page.error(), req.header(http::field::accept));
     std::vector<redis::command> reads;
     for (const auto& project : page->found)
-        reads.push_back(redis::command::of("HGETALL", keys::project(*partition_of(id_kind::project, project.id), project.id)));
+        reads.push_back(
+            redis::command::of("HGETALL", keys::project(*partition_of(id_kind::project, project.id), project.id)));
     const auto projects = co_await s.redis.call_all(std::move(reads));
     json::writer w;
     w.begin_object().key("projects").begin_array();

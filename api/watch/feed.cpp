@@ -34,13 +34,19 @@ std::string_view value_of(redis::reply_view fields, std::string_view name) {
 }
 
 // An entry is {id, {field, value, ...}}.
-fed_event read_entry(std::string_view run, redis::reply_view fields) {
+fed_event read_entry(std::string_view run, redis::reply_view fields, bool whole) {
     fed_event e;
     e.run = run;
     e.what.seq = number_of(value_of(fields, "seq"));
     e.what.at = number_of(value_of(fields, "at"));
     e.what.type = value_of(fields, "type");
     e.what.step = value_of(fields, "name");
+    if (whole) {
+        e.org = value_of(fields, "org");
+        e.project = value_of(fields, "project");
+        e.by = value_of(fields, "by");
+        e.cause = value_of(fields, "cause");
+    }
     return e;
 }
 
@@ -124,10 +130,11 @@ asio::awaitable<void> feed::read_partition(unsigned partition) {
             if (!r.is_nil()) {
                 const auto entries = r[0][1];
                 auto batch = std::make_shared<std::vector<fed_event>>();
+                const bool all = watched_.is_all_watched();
                 watched_.look([&](auto is_watched) {
                     for (std::size_t i = 0; i < entries.size(); ++i)
-                        if (const auto run = value_of(entries[i][1], "run"); is_watched(run))
-                            batch->push_back(read_entry(run, entries[i][1]));
+                        if (const auto run = value_of(entries[i][1], "run"); all || is_watched(run))
+                            batch->push_back(read_entry(run, entries[i][1], all));
                 });
                 after = entries[entries.size() - 1][0].text();
                 if (!batch->empty())

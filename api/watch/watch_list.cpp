@@ -1,5 +1,7 @@
 #include "api/watch/watch_list.hpp"
 
+#include "api/auth/caller.hpp"
+
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -7,10 +9,14 @@ namespace reprise::api {
 namespace asio = boost::asio;
 
 namespace {
+constexpr std::size_t most_shown = 64; // to an onlooker in one piece
 constexpr std::size_t most_told = 256; // not taken by a slow reader: it looks at the run instead
 } // namespace
 
 void watch_list::deliver(const std::vector<fed_event>& events) {
+    for (auto* o : onlookers_)
+        for (const auto& e : events)
+            o->tell(e);
     if (by_run_.empty())
         return;
     for (const auto& e : events) {
@@ -31,6 +37,43 @@ void watch_list::close() {
     closed_ = true;
     for (auto& [run, w] : by_run_)
         w->wake();
+    for (auto* o : onlookers_)
+        o->wake();
+}
+
+onlooker::onlooker(watch_list& list, std::string org) : list_(list), org_(std::move(org)), signal_(list.executor()) {
+    list_.onlookers_.push_back(this);
+    if (list_.watched_.enter_all())
+        list_.wanted_();
+}
+
+onlooker::~onlooker() {
+    std::erase(list_.onlookers_, this);
+    list_.watched_.leave_all();
+}
+
+void onlooker::tell(const fed_event& e) {
+    if (org_ != every_org && e.org != org_)
+        return;
+    if (told_.size() < most_shown)
+        told_.push_back(e);
+    else
+        ++skipped_;
+    wake();
+}
+
+void onlooker::wake() {
+    woken_ = true;
+    signal_.cancel();
+}
+
+asio::awaitable<void> onlooker::wait(std::chrono::steady_clock::time_point until) {
+    if (!woken_ && !list_.closed_) {
+        boost::system::error_code ignored;
+        signal_.expires_at(until);
+        co_await signal_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+    woken_ = false;
 }
 
 watcher::watcher(watch_list& list, std::string run)

@@ -21,9 +21,11 @@ namespace reprise::api {
 struct fed_event {
     std::string run;
     run_event what;
+    std::string org, project, by, cause; // only while somebody watches everything
 };
 
 class watcher;
+class onlooker;
 
 class watch_list {
   public:
@@ -46,12 +48,42 @@ class watch_list {
 
   private:
     friend class watcher;
+    friend class onlooker;
     boost::asio::io_context& io_;
     watched_runs& watched_;
     const int most_;
     std::function<void()> wanted_;
     std::unordered_multimap<std::string_view, watcher*> by_run_; // keys are the watchers' own
+    std::vector<onlooker*> onlookers_;
     bool closed_ = false;
+};
+
+// One who watches everything that happens to the runs of an organisation, or of all. What comes faster than it is taken is not
+// kept but counted.
+class onlooker {
+  public:
+    onlooker(watch_list& list, std::string org); // every_org: of all
+    ~onlooker();
+    onlooker(const onlooker&) = delete;
+    onlooker& operator=(const onlooker&) = delete;
+
+    boost::asio::awaitable<void>
+    wait(std::chrono::steady_clock::time_point until); // for something to take, or wake()
+    void wake();
+    std::vector<fed_event> take() { return std::exchange(told_, {}); }
+    std::size_t take_skipped() { return std::exchange(skipped_, 0); }
+    bool closed() const { return list_.closed_; }
+
+  private:
+    friend class watch_list;
+    void tell(const fed_event& e);
+
+    watch_list& list_;
+    const std::string org_;
+    boost::asio::steady_timer signal_;
+    std::vector<fed_event> told_;
+    std::size_t skipped_ = 0;
+    bool woken_ = false;
 };
 
 // One who watches one run, from its construction on: whatever happens afterwards is either told or makes `must_look` true.

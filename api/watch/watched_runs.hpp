@@ -24,6 +24,16 @@ class watched_runs {
             by_run_.erase(at);
         watchers_.fetch_sub(1);
     }
+    // The same of those who watch everything.
+    bool enter_all() {
+        ++onlookers_;
+        return watchers_.fetch_add(1) == 0;
+    }
+    void leave_all() {
+        --onlookers_;
+        watchers_.fetch_sub(1);
+    }
+    bool is_all_watched() const { return onlookers_ > 0; }
     int watchers() const { return watchers_; }
 
     // Calls `ask` with what answers whether a run is watched; it is locked meanwhile, once for many questions.
@@ -40,7 +50,7 @@ class watched_runs {
     };
     mutable std::mutex lock_;
     std::unordered_map<std::string, int, hash, std::equal_to<>> by_run_;
-    std::atomic<int> watchers_ = 0;
+    std::atomic<int> watchers_ = 0, onlookers_ = 0; // those who watch everything are counted in both
 };
 
 } // namespace reprise::api

@@ -28,6 +28,7 @@
 //   reprise:{pk}:dead:<org>       zset    dead letters: runs given up on and not retried yet, by when
 //   reprise:{pk}:errors:<org>:<code>  zset  failed runs by code, by accept time
 //   reprise:{pk}:failures:<org>:<day> hash  how often which step failed with which code, and the last run; a week
+//   reprise:{pk}:bulk:<id>        hash    a bulk retry; :bulks set of those that go on, :bulks:<org> zset of an organisation's
 //   reprise:{pk}:audit            stream  what people did beside starting and retrying; capped
 //   reprise:{pk}:samples[:week]   stream  counters and gauges every 10 s for an hour, every 10 min for a week
 //   reprise:{pk}:swept            hash    time of the last sweep, and the span in which Redis was away last
@@ -94,6 +95,16 @@ inline std::string stats(unsigned p) {
 }
 inline std::string paused(unsigned p) {
     return prefix(p) + "paused";
+}
+inline std::string bulk(unsigned p, std::string_view id) {
+    return prefix(p) + "bulk:" + std::string(id);
+}
+// Those that go on, a set; and an organisation's, by when they were started.
+inline std::string bulks(unsigned p) {
+    return prefix(p) + "bulks";
+}
+inline std::string bulks(unsigned p, std::string_view org) {
+    return fmt::format("{}bulks:{}", prefix(p), org);
 }
 inline std::string audit(unsigned p) {
     return prefix(p) + "audit";

@@ -212,8 +212,8 @@ asio::awaitable<void> run_queue::leave(unsigned partition, std::string worker) {
 asio::awaitable<void> run_queue::sweep(unsigned partition, std::string actor, std::string tools, std::string fleet) {
     co_await f_.call("sweep", partition,
                      list(std::move(actor), sweep_most, std::to_string(limits_.poison_after), ms(limits_.retention),
-                          ms(limits_.queue_ttl), ms(limits_.lease), std::move(tools), std::move(fleet), std::string(keys::again_stream),
-                          std::string(keys::default_stream)));
+                          ms(limits_.queue_ttl), ms(limits_.lease), std::move(tools), std::move(fleet),
+                          std::string(keys::again_stream), std::string(keys::default_stream)));
 }
 
 asio::awaitable<result<record>> run_queue::pause(unsigned partition, std::string what, std::string actor,

@@ -119,7 +119,8 @@ class run_queue {
 
     // --- anyone ---
     // `fleet`: the workers' `live slots busy` for the samples, from who knows them.
-    boost::asio::awaitable<void> sweep(unsigned partition, std::string actor, std::string tools, std::string fleet = "");
+    boost::asio::awaitable<void> sweep(unsigned partition, std::string actor, std::string tools,
+                                       std::string fleet = "");
     // For an hour: before blobs are written, so that nobody drops them until an accept or a step holds them.
     boost::asio::awaitable<void> pin(unsigned partition, std::string org, std::vector<std::string> blobs);
     // The same for artifacts of a run in hand; works when Redis is out of memory, too.

@@ -6,7 +6,15 @@ namespace {
 constexpr std::size_t prefix_size = 4, partition_size = 2, time_size = 10, random_size = 16;
 
 std::string_view prefix(id_kind kind) {
-    return kind == id_kind::run ? "run_" : "prj_";
+    switch (kind) {
+    case id_kind::run:
+        return "run_";
+    case id_kind::project:
+        return "prj_";
+    case id_kind::bulk:
+        return "blk_";
+    }
+    return {};
 }
 
 void append_base32(std::string& out, std::uint64_t value, std::size_t digits) {

@@ -1,4 +1,4 @@
-// Ids of runs and projects: `run_` or `prj_`, two characters for the partition, 26 for a ULID. Whoever holds an id
+// Ids of runs, projects and bulk retries: `run_`, `prj_` or `blk_`, two characters for the partition, 26 for a ULID. Whoever holds an id
 // can find the partition; ids of one millisecond sort by chance, of different ones by time. Pure: randomness is
 // passed in.
 #pragma once
@@ -13,7 +13,7 @@ namespace reprise {
 
 inline constexpr unsigned max_partitions = 1024;
 
-enum class id_kind { run, project };
+enum class id_kind { run, project, bulk };
 
 // `random` must have at least 16 characters of base32; 16 are used.
 std::string make_id(id_kind kind, unsigned partition, std::uint64_t unix_ms, std::string_view random);

@@ -15,13 +15,13 @@ GENERAL_HEADERS = {"server", "date", "content-type", "content-length", "connecti
                    "cache-control", "x-content-type-options", "referrer-policy", "content-security-policy",
                    "x-accel-buffering"}
 ANNOTATIONS = {"description", "default", "example", "examples"}
-TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
+TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
 FORMATS = {"date-time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "uri-reference": r"[!-~]+", "binary": r"[\s\S]*"}
 UNNAMED = object()
 
 
 def is_of(value, kind):
-    return isinstance(value, TYPES[kind]) and not (kind == "integer" and isinstance(value, bool))
+    return isinstance(value, TYPES[kind]) and not (kind in ("integer", "number") and isinstance(value, bool))
 
 
 class Schemas:
@@ -51,6 +51,10 @@ class Schemas:
         for keyword, operand in schema.items():
             if keyword not in ANNOTATIONS | {"anyOf", "type"}:
                 yield from getattr(self, "wrong_" + keyword)(value, operand, where)
+
+    def wrong_additionalProperties(self, value, schema, where):
+        for name, part in value.items():
+            yield from self.wrong(part, schema, f"{where}.{name}")
 
     def wrong_properties(self, value, properties, where):
         for name, part in value.items():

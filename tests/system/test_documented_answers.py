@@ -10,8 +10,8 @@ from stack import Stack, StackTest
 ONE_ARTIFACT = shell("hello", "printf 'hello, world' > hello.txt",
                      artifacts=[{"key": "reports/hello.txt", "path": "hello.txt", "contentType": "text/plain"}])
 FAILS = shell("fails", "echo no >&2; exit 3", attempts=1)
-BODY = json.dumps({"openapiText": DOCUMENT})  # other calls ignore the field
-NOBODY, NO_PROJECT = "run_00" + "0" * 26, "prj_00" + "0" * 26
+BODY = json.dumps({"openapiText": DOCUMENT, "of": "dead"})  # of no call all fields
+NOBODY, NO_PROJECT, NO_BULK = ("".join((kind, "_00", "0" * 26)) for kind in ("run", "prj", "blk"))
 
 
 class Answers(StackTest):
@@ -22,6 +22,8 @@ class Answers(StackTest):
         cls.document = Document()
         cls.api = cls.client()
         cls.run_id = cls.done(cls.api.start(DOCUMENT, openapiFileName="small.json", notes="n", projectName="first"))
+        cls.operator = cls.client("*", "ops:read,ops:write")
+        cls.bulk_id = cls.api.post("/api/bulk", {"of": "dead", "code": "no_such_code"}).json["bulk"]["id"]
         cls.failed_id = cls.done(
             cls.api.start(DOCUMENT, mode="stainless_compatible", configText="{}", projectName="second"))
 
@@ -45,7 +47,14 @@ class Answers(StackTest):
         query = {"/api/artifacts/download": f"?runId={self.run_id}&key=input.openapi"}
         project = self.api.get("/api/projects").json["projects"][0]["id"]
         for (method, path), operation in self.document.operations.items():
-            yield method, path.format(runId=self.run_id, projectId=project) + query.get(path, ""), operation
+            there = {"runId": self.run_id, "projectId": project, "bulkId": self.bulk_id, "workerId": self.stack.workers[0].id,
+                     "order": "resume"}
+            yield method, path.format(**there) + query.get(path, ""), operation
+
+    def api_for(self, operation):
+        """Who has the scope."""
+        is_operators = any(scope.startswith("ops:") for rule in operation["security"] for scope in rule["bearer"])
+        return self.operator if is_operators else self.api
 
     def test_the_served_document_is_the_file(self):
         for headers in ({}, {"Authorization": "Bearer nonsense"}):
@@ -55,7 +64,7 @@ class Answers(StackTest):
 
     def test_a_path_takes_the_documented_methods_and_no_other(self):
         for path in self.document.tree["paths"]:
-            target = path.format(runId=self.run_id, projectId=NO_PROJECT)
+            target = path.format(runId=self.run_id, projectId=NO_PROJECT, bulkId=NO_BULK, workerId="nobody", order="quiet")
             methods = {method for method, its in self.document.operations if its == path}
             wanted = methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
             for method in ("DELETE", "PUT", "PATCH", "OPTIONS"):
@@ -64,9 +73,10 @@ class Answers(StackTest):
                 self.assertEqual(set(answer.headers["Allow"].split(", ")), wanted, path)
 
     def test_a_head_is_answered_like_a_get(self):
-        for method, target, _ in self.targets():
+        for method, target, operation in self.targets():
             if method == "GET":
-                self.assertEqual(self.got(200, "HEAD", target).body, b"")
+                answer = self.api_for(operation).call("HEAD", target)
+                self.assertEqual((answer.status, answer.body), (200, b""), target)
 
     def test_a_run_is_read_listed_and_held(self):
         run = self.got(200, "GET", f"/api/runs/{self.run_id}")
@@ -127,8 +137,9 @@ class Answers(StackTest):
                         ("expectation_failed", {"headers": {"Expect": "a cake"}}),
                         ("headers_too_large", {"headers": {"X": "x" * 20000}}),
                         ("not_implemented", {"headers": {"Transfer-Encoding": "gzip"}})]
-        without = {scope: self.stack.key(scopes=other) for scope, other in
-                   (("runs:read", "runs:write"), ("runs:write", "runs:read"))}
+        without = {scope: self.stack.key(org, other) for scope, org, other in
+                   (("runs:read", "acme", "runs:write"), ("runs:write", "acme", "runs:read"),
+                    ("ops:read", "*", "ops:write"), ("ops:write", "*", "ops:read"))}
         for method, target, operation in self.targets():
             size = 60_000_000 if "start" in target else 20_000
             bodies = [("body_too_large", {"body": b'"%s"' % (b"x" * size)})]
@@ -136,12 +147,12 @@ class Answers(StackTest):
                 bodies += [("unsupported_media_type", {"body": b"{}", "headers": {"Content-Type": "text/plain"}}),
                            ("invalid_body", {"body": b"{"}), ("duplicate_field", {"body": b'{"a": 1, "a": 1}'}),
                            ("invalid_encoding", {"body": b'"\xff"'}), ("too_deep", {"body": b'{"a":' + b"[" * 99})]
-            keys = [(code, {"key": key}) for rule in operation["security"] for code, key in
-                    (("unauthorized", "rp_wrong"), ("insufficient_scope", without[rule["bearer"][0]]))]
+            keys = [("unauthorized", {"key": "rp_wrong"}) for _ in operation["security"]]
+            keys += [("insufficient_scope", {"key": without[scope]}) for rule in operation["security"] for scope in rule["bearer"]]
             for code, how in provocations + bodies + keys:
                 with self.subTest(operation=operation["operationId"], code=code):
                     where = target.partition("?")[0] + how["target"] if "target" in how else target
-                    answer = self.api.call(method, where, how.get("body"), how.get("headers"), how.get("key"))
+                    answer = self.api_for(operation).call(method, where, how.get("body"), how.get("headers"), how.get("key"))
                     self.assertEqual(answer.json["error"], code)
 
     def test_a_refusal_is_a_problem_document_for_whom_asks_for_one(self):
@@ -149,10 +160,11 @@ class Answers(StackTest):
         self.assertEqual(problem.headers["Content-Type"], "application/problem+json")
 
     def test_what_is_not_there_is_not_found(self):
-        for method, path in self.document.operations:
+        for (method, path), operation in self.document.operations.items():
             if "{" in path:
-                target = path.format(runId=NOBODY, projectId=NO_PROJECT)
-                self.got(404, method, target, BODY if method == "POST" else None)
+                target = path.format(runId=NOBODY, projectId=NO_PROJECT, bulkId=NO_BULK, workerId="nobody", order="quiet")
+                answer = self.api_for(operation).call(method, target, BODY if method == "POST" else None)
+                self.assertEqual(answer.status, 404, target)
         self.got(404, "GET", f"/api/artifacts/download?runId={NOBODY}&key=input.openapi")
         self.got(404, "POST", "/api/reports/start", {"openapiText": DOCUMENT, "projectId": NO_PROJECT})
 
@@ -199,8 +211,8 @@ class Refusals(unittest.TestCase):
             if operation["security"]:
                 # Complete: a key that was right a moment ago is not looked up again, and the request is read first.
                 query = f"?runId={run}&key=input.openapi" if path.endswith("/download") else ""
-                target = path.format(runId=run, projectId=NO_PROJECT) + query
-                yield method, target, BODY if method == "POST" else None, operation["operationId"]
+                target = path.format(runId=run, projectId=NO_PROJECT, bulkId=NO_BULK, workerId="nobody", order="quiet") + query
+                yield method, target, BODY if method == "POST" else None, operation
 
     def test_429_for_a_key_that_asks_too_often(self):
         stack = self.stack("--rate", 1)
@@ -208,15 +220,16 @@ class Refusals(unittest.TestCase):
         api = DocumentedApi(stack.port, self.key, self.document)
         while api.get("/api/projects").status == 200:
             pass
-        for method, target, body, name in self.guarded(NOBODY):
+        for method, target, body, operation in self.guarded(NOBODY):
             # A request every second may pass: on a slow machine one in between does.
             answers = (api.call(method, target, body) for _ in range(4))
             answer = next(answer for answer in answers if answer.status == 429)
-            self.assertGreaterEqual(int(answer.headers["Retry-After"]), 1, name)
+            self.assertGreaterEqual(int(answer.headers["Retry-After"]), 1, operation["operationId"])
 
     def test_503_for_a_full_queue_and_for_redis_that_is_gone(self):
         stack = self.stack("--queue-limit", 1)
         self.key = stack.key()
+        operators = stack.key("*", "ops:read,ops:write")
         api = DocumentedApi(stack.port, self.key, self.document)
         queued = api.start(DOCUMENT)
         self.assertEqual((queued.status, queued.json["run"]["verdict"]), (202, "needs_worker"))
@@ -229,10 +242,12 @@ class Refusals(unittest.TestCase):
         stack.redis_process.kill()
 
         def call(one):  # all at once: each waits for Redis before it gives up
-            method, target, body, name = one
-            return name, DocumentedApi(stack.port, self.key, self.document).call(method, target, body)
+            method, target, body, operation = one
+            key = operators if any(scope.startswith("ops:") for rule in operation["security"] for scope in rule["bearer"]) else self.key
+            return operation["operationId"], DocumentedApi(stack.port, key, self.document).call(method, target, body)
 
-        operations = list(self.guarded(run))
+        # Whose key it is was known a moment ago, and who watches everything waits for what comes: no Redis is asked for that.
+        operations = [one for one in self.guarded(run) if one[3]["operationId"] not in ("whoAmI", "watchAll")]
         with concurrent.futures.ThreadPoolExecutor(len(operations)) as pool:
             for name, answer in pool.map(call, operations):
                 self.assertEqual((answer.status, answer.json["error"]), (503, "redis_unavailable"), name)

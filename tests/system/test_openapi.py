@@ -84,7 +84,10 @@ class TheDocument(unittest.TestCase):
         self.assertGreater(len(table), 10, "the table of routes was not read")
         scopes = {key: "".join(word for rule in operation["security"] for word in rule["bearer"])
                   for key, operation in self.document.operations.items()}
-        self.assertEqual(scopes, {key: scope for key, (scope, _, _) in table.items()})
+        wanted = {key: "" if scope == "any" else scope for key, (scope, _, _) in table.items()}
+        self.assertEqual(scopes, wanted)
+        open_to_all = {key for key, operation in self.document.operations.items() if not operation["security"]}
+        self.assertEqual(open_to_all, {key for key, (scope, _, _) in table.items() if scope == ""})
 
     def test_its_request_bodies_are_those_that_routes_take(self):
         for key, (_, limit, fields) in routes().items():

@@ -46,10 +46,14 @@ asio::awaitable<void> read_starts(std::vector<act>& to, std::vector<organisation
     std::vector<std::string> indexes;
     for (const auto& o : orgs)
         indexes.push_back(keys::runs(o.partition, o.name));
-    const auto runs = co_await read_indexes(s.redis, std::move(indexes), indexed{"~", before}, most);
+    indexed last; // behind all ids of its time
+    last.id = "~";
+    last.at = before;
+    const auto runs = co_await read_indexes(s.redis, std::move(indexes), last, most);
     std::vector<redis::command> reads;
     for (const auto& run : runs)
-        reads.push_back(redis::command::of("HMGET", keys::run(*partition_of(id_kind::run, run.id), run.id), "source", "history"));
+        reads.push_back(
+            redis::command::of("HMGET", keys::run(*partition_of(id_kind::run, run.id), run.id), "source", "history"));
     if (reads.empty())
         co_return;
     const auto records = co_await s.redis.call_all(std::move(reads));
@@ -74,9 +78,10 @@ asio::awaitable<response> list_acts(request& req, services& s) {
     const auto cursor = query_text(req, "cursor");
     const auto before = cursor.empty() ? std::optional<std::uint64_t>(99'999'999'999'999) : whole_number(cursor);
     if (!limit || !before)
-        co_return error_response(!limit ? limit.error()
-                                        : failure{errc::invalid_parameter, "the cursor is not one that this list gave out"},
-                                 accept);
+        co_return error_response(
+            !limit ? limit.error()
+                   : failure{errc::invalid_parameter, "the cursor is not one that this list gave out"},
+            accept);
     auto orgs = co_await organisations_of(req.who, s);
     if (!orgs)
         co_return error_response(orgs.error(), accept);

@@ -1,5 +1,6 @@
 // GET why a run is where it is: the one thing that it is waiting for, and what would end the waiting.
 #include "api/handlers/handlers.hpp"
+#include "api/handlers/operators/samples.hpp"
 #include "common/json/writer.hpp"
 #include "common/queue/keys.hpp"
 #include "common/run/id.hpp"
@@ -31,8 +32,8 @@ std::string counted(std::int64_t n, std::string_view one, std::string_view many)
 
 // What is paused that this run belongs to, the widest first.
 const pause_facts* pause_on(const run_record& run, const std::vector<pause_facts>& pauses) {
-    for (const auto& what :
-         {std::string("all"), fmt::format("mode:{}", run.fields.text("mode")), fmt::format("project:{}", run.project())})
+    for (const auto& what : {std::string("all"), fmt::format("mode:{}", run.fields.text("mode")),
+                             fmt::format("project:{}", run.project())})
         if (const auto p = std::ranges::find(pauses, what, &pause_facts::what); p != pauses.end())
             return &*p;
     return nullptr;
@@ -74,13 +75,15 @@ explanation of_blocked(const run_record& run, const std::vector<worker_facts>& w
         workers, [&](const auto& w) { return w.state == "running" && has_word(w.tools, e.tool); });
     const auto running = std::ranges::count(workers, "running", &worker_facts::state);
     if (having > 0) {
-        e.message = fmt::format("A step needs the tool {}; {} it, and frees this run within a second of having a free slot.",
-                                e.tool, counted(having, "worker has", "workers have"));
+        e.message =
+            fmt::format("A step needs the tool {}; {} it, and frees this run within a second of having a free slot.",
+                        e.tool, counted(having, "worker has", "workers have"));
         e.freed_by = "A slot of such a worker becomes free.";
     } else {
         e.message = fmt::format("A step needs the tool {}, which none of {} has.", e.tool,
                                 counted(running, "live worker", "live workers"));
-        e.freed_by = fmt::format("The tool {} is installed where a worker runs, or a worker that has it starts.", e.tool);
+        e.freed_by =
+            fmt::format("The tool {} is installed where a worker runs, or a worker that has it starts.", e.tool);
     }
     return e;
 }
@@ -105,9 +108,15 @@ asio::awaitable<explanation> of_queued(const run_record& run, unsigned partition
     if (const auto* p = pause_on(run, pauses))
         co_return of_pause(*p);
     if (run.fields.text("where") == "delayed") {
-        const auto due = co_await s.redis.call(redis::command::of("ZSCORE", keys::prefix(partition) + "delayed", run.id));
-        explanation e{"delayed", "It waits before its next try (backoff).", "The time comes; no worker is needed for that.",
-                      "", {}, {}, {}};
+        const auto due =
+            co_await s.redis.call(redis::command::of("ZSCORE", keys::prefix(partition) + "delayed", run.id));
+        explanation e{"delayed",
+                      "It waits before its next try (backoff).",
+                      "The time comes; no worker is needed for that.",
+                      "",
+                      {},
+                      {},
+                      {}};
         if (!due.is_nil())
             e.until = number_of(due.text());
         co_return e;
@@ -115,17 +124,18 @@ asio::awaitable<explanation> of_queued(const run_record& run, unsigned partition
     if (auto nobody = of_fleet(workers))
         co_return std::move(*nobody);
     explanation e;
-    std::int64_t free = 0;
+    const auto now = co_await read_queue(s);
+    std::int64_t free = -now.running; // the registry's own count of busy slots is a beat old
     for (const auto& w : workers)
         if (w.state == "running")
-            free += std::max<std::int64_t>(0, w.slots - w.busy);
+            free += w.slots;
     const auto ahead = co_await runs_ahead(partition, run.id, s);
     e.ahead = ahead;
     if (ahead > 0 && free <= ahead) {
         e.reason = "behind";
         e.message = fmt::format("{} queued before it.", counted(ahead, "run was", "runs were"));
         e.freed_by = "Runs in hand end; more workers shorten it (GET /api/scale says how many).";
-    } else if (free == 0) {
+    } else if (free <= 0) {
         e.reason = "slots_busy";
         e.message = "It is next; all slots of all workers are busy.";
         e.freed_by = "A run in hand ends, or another worker starts.";

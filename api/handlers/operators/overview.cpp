@@ -60,7 +60,8 @@ asio::awaitable<std::vector<warning>> warnings_of(const standing& now, services&
     const auto info = co_await s.redis.call(redis::command::of("INFO", "memory", "persistence", "stats"));
     const auto used = value_in(info.text(), "used_memory"), most = value_in(info.text(), "maxmemory");
     if (most > 0 && used > most / 10 * 9)
-        out.push_back({"redis_memory", "Redis uses more than nine tenths of its maxmemory; then it refuses new runs"});
+        out.push_back(
+            {"redis_memory", "Redis uses more than nine tenths of its maxmemory; then it refuses new runs"});
     if (info.text().find("\naof_last_write_status:err") != std::string_view::npos)
         out.push_back({"redis_disk", "Redis could not write its append-only file"});
     if (value_in(info.text(), "evicted_keys") > 0)
@@ -76,8 +77,7 @@ asio::awaitable<std::vector<warning>> warnings_of(const standing& now, services&
 asio::awaitable<std::int64_t> oldest_seconds(services& s) {
     std::vector<redis::command> reads;
     for (unsigned p = 0; p < s.queue.library().partitions(); ++p)
-        reads.push_back(
-            redis::command::of("ZRANGE", keys::prefix(p) + "queued", "0", "0", "WITHSCORES"));
+        reads.push_back(redis::command::of("ZRANGE", keys::prefix(p) + "queued", "0", "0", "WITHSCORES"));
     const auto firsts = co_await s.redis.call_all(std::move(reads));
     std::int64_t age = 0;
     for (const auto& first : firsts)

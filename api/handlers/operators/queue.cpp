@@ -19,8 +19,8 @@ constexpr std::size_t most_tools = 200;
 asio::awaitable<std::map<std::string, std::int64_t>> blocked_tools(unsigned partitions, services& s) {
     std::map<std::string, std::int64_t> out;
     for (unsigned p = 0; p < partitions; ++p) {
-        const auto blocked =
-            co_await s.redis.call(redis::command::of("ZRANGE", keys::prefix(p) + "blocked", "0", std::to_string(most_tools)));
+        const auto blocked = co_await s.redis.call(
+            redis::command::of("ZRANGE", keys::prefix(p) + "blocked", "0", std::to_string(most_tools)));
         std::vector<redis::command> reads;
         for (std::size_t i = 0; i < blocked.size(); ++i)
             reads.push_back(redis::command::of("HGET", keys::run(p, blocked[i].text()), "tool"));

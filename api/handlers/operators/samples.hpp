@@ -17,8 +17,8 @@ enum class sample_span { hour, week }; // every 10 s, every 10 min
 struct sample {
     // Counters first, which only grow; then gauges.
     enum column { accepted, started, ended, failed, queued, running, blocked, oldest_seconds, workers, slots, busy };
-    static constexpr std::array<std::string_view, 11> names{"accepted", "started", "ended",         "failed",
-                                                            "queued",   "running", "blocked",       "oldestSeconds",
+    static constexpr std::array<std::string_view, 11> names{"accepted", "started", "ended",   "failed",
+                                                            "queued",   "running", "blocked", "oldestSeconds",
                                                             "workers",  "slots",   "busy"};
     std::int64_t at = 0; // seconds
     std::array<std::int64_t, names.size()> values{};

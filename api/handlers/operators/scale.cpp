@@ -17,7 +17,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::uint64_t ordinary_slo = 60, longest_slo = 86'400; // seconds
-constexpr double assumed_service = 30;                           // seconds; as long as nothing has ended that would tell
+constexpr double assumed_service = 30; // seconds; as long as nothing has ended that would tell
 constexpr double wanted_use = 0.8;
 constexpr std::size_t ten_minutes = 61; // samples
 constexpr std::int64_t ordinary_slots = 2, most_workers = 10'000;
@@ -89,15 +89,15 @@ asio::awaitable<response> show_scale(request& req, services& s) {
     if (all_paused)
         wanted = in.now.running; // more could take nothing
     wanted = std::max<std::int64_t>(wanted, in.now.running > 0 ? 1 : 0);
-    const auto count =
-        std::min(most_workers, (wanted + in.slots_per_worker - 1) / in.slots_per_worker);
+    const auto count = std::min(most_workers, (wanted + in.slots_per_worker - 1) / in.slots_per_worker);
 
     json::writer w;
     w.begin_object().member("workers", count).member("slots", count * in.slots_per_worker);
-    w.member("message", all_paused ? std::string("The queue is paused: only what is in hand needs workers.")
-                                   : fmt::format("{} waiting, {} in hand, {:.2f} arriving per second, {:.1f} s each{}.",
-                                                 in.now.in_streams(), in.now.running, in.arrival, in.service,
-                                                 in.service_known ? "" : " (assumed)"));
+    w.member("message", all_paused
+                            ? std::string("The queue is paused: only what is in hand needs workers.")
+                            : fmt::format("{} waiting, {} in hand, {:.2f} arriving per second, {:.1f} s each{}.",
+                                          in.now.in_streams(), in.now.running, in.arrival, in.service,
+                                          in.service_known ? "" : " (assumed)"));
     w.key("inputs").begin_object().raw_member("sloSeconds", fixed_point(in.slo));
     w.raw_member("arrivalPerSecond", fixed_point(in.arrival)).raw_member("serviceSeconds", fixed_point(in.service));
     w.key("serviceKnown").boolean(in.service_known).member("waiting", in.now.in_streams());

@@ -1,0 +1,188 @@
+#include "api/bulk/bulk_retry.hpp"
+
+#include "api/handlers/handlers.hpp"
+#include "common/crypto/digest.hpp"
+#include "common/log.hpp"
+#include "common/queue/keys.hpp"
+
+#include <boost/algorithm/string/split.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace reprise::api {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr auto turn = std::chrono::milliseconds(500);
+constexpr const char* lease_ms = "10000"; // of a turn: longer than its retries can take
+
+enum class retried { yes, refused, not_now };
+
+class wave {
+  public:
+    wave(services& s, unsigned partition, record fields)
+        : services_(s), partition_(partition), fields_(std::move(fields)), state_(fields_.text("state")) {
+        boost::algorithm::split(canaries_, fields_.text("canaries"), [](char c) { return c == ' '; });
+        std::erase(canaries_, "");
+    }
+
+    // One turn of it: a canary and the look at how it went, or as many retries as its rate allows.
+    asio::awaitable<void> go_on() {
+        const auto canary = static_cast<std::size_t>(fields_.number("canary"));
+        if (state_ == "canary" && !exhausted() && canaries_.size() < canary)
+            co_await retry_some(canary - canaries_.size(), true);
+        else if (state_ == "canary")
+            co_await look_at_canaries();
+        else if (exhausted())
+            state_ = "done";
+        else
+            co_await retry_some(allowed(), false);
+    }
+
+    // For bulk_done: the state, and the fields that have changed.
+    std::vector<std::string> outcome() const {
+        std::vector<std::string> words{state_};
+        for (const auto* name : {"retried", "refused", "canaryFailed", "at", "after", "exhausted", "canaries"}) {
+            words.emplace_back(name);
+            words.emplace_back(name == std::string_view("canaries") ? fmt::format("{}", fmt::join(canaries_, " "))
+                                                                    : std::string(fields_.text(name)));
+        }
+        return words;
+    }
+
+  private:
+    bool exhausted() const { return fields_.text("exhausted") == "1"; }
+
+    // Whole retries of a turn; slow rates have turns without any.
+    std::size_t allowed() const {
+        const auto passed = std::clamp<std::int64_t>(wall_clock() - fields_.number("turned"), 0, 2000);
+        return static_cast<std::size_t>(std::max<std::int64_t>(1, fields_.number("rate") * passed / 1000));
+    }
+
+    void count(std::string_view name) { fields_.set(name, std::to_string(fields_.number(name) + 1)); }
+
+    asio::awaitable<void> retry_some(std::size_t most, bool canary) {
+        indexed from{std::string(fields_.text("after")), fields_.number("at")};
+        const std::string org(fields_.text("org"));
+        const auto found = co_await find_matches(filter_of(fields_), partition_, org, from,
+                                                 std::min<std::size_t>(most, 100), services_);
+        for (const auto& run : found.runs) {
+            const auto outcome = co_await retry(run.id, canary);
+            if (outcome == retried::not_now)
+                co_return; // the next turn begins with it
+            count(outcome == retried::yes ? "retried" : "refused");
+            go_to(run);
+        }
+        if (found.from)
+            go_to(*found.from);
+        else
+            fields_.set("exhausted", "1");
+    }
+
+    void go_to(const indexed& place) {
+        fields_.set("at", std::to_string(place.at));
+        fields_.set("after", place.id);
+    }
+
+    // As if the one who started the wave had asked for it.
+    asio::awaitable<retried> retry(std::string run, bool canary) {
+        http::fields headers;
+        headers.set("Idempotency-Key", fmt::format("{}:{}", fields_.text("id"), run));
+        request req;
+        req.method = http::verb::post;
+        req.path = "/api/runs/" + run + "/retry";
+        req.parameters.push_back(run);
+        req.fields = &headers;
+        req.id = fields_.text("id");
+        req.who.org = fields_.text("org");
+        req.who.user = fields_.text("user");
+        req.who.key_id = fields_.text("key");
+        req.who.partition = partition_;
+        if (const auto reason = fields_.text("reason"); !reason.empty())
+            req.body.emplace("reason", std::string(reason));
+        const auto answer = co_await retry_run(req, services_);
+        if (answer.status >= 500 || answer.status == 429)
+            co_return retried::not_now;
+        if (answer.status != 202)
+            co_return retried::refused;
+        if (canary)
+            for (const auto& [name, value] : answer.headers)
+                if (name == "Location")
+                    canaries_.push_back(value.substr(value.rfind('/') + 1));
+        co_return retried::yes;
+    }
+
+    asio::awaitable<void> look_at_canaries() {
+        std::int64_t ended = 0, failed = 0;
+        for (const auto& run : canaries_) {
+            const auto status =
+                co_await services_.redis.call(redis::command::of("HGET", keys::run(partition_, run), "status"));
+            const auto known = status.is_nil() ? std::optional<run_status>() : status_of(status.text());
+            ended += known && !is_terminal(*known) ? 0 : 1;
+            failed +=
+                known && is_terminal(*known) && *known != run_status::ready && *known != run_status::complete ? 1 : 0;
+        }
+        fields_.set("canaryFailed", std::to_string(failed));
+        if (failed > 0)
+            state_ = "canary_failed";
+        else if (ended == static_cast<std::int64_t>(canaries_.size()))
+            state_ = exhausted() ? "done" : "running";
+    }
+
+    services& services_;
+    const unsigned partition_;
+    record fields_;
+    std::string state_;
+    std::vector<std::string> canaries_;
+};
+
+asio::awaitable<void> take_turn(unsigned partition, std::string bulk, const std::string& token, services& s) {
+    auto& functions = s.queue.library();
+    std::vector<std::string> words(3);
+    words[0] = bulk;
+    words[1] = token;
+    words[2] = lease_ms;
+    const auto taken = co_await functions.call("bulk_take", partition, std::move(words));
+    if (taken[0].text() != "ok")
+        co_return;
+    wave w(s, partition, record(taken[1]));
+    co_await w.go_on();
+    std::vector<std::string> done;
+    done.push_back(std::move(bulk));
+    done.push_back(token);
+    std::ranges::move(w.outcome(), std::back_inserter(done));
+    done.emplace_back("turned");
+    done.push_back(std::to_string(wall_clock()));
+    co_await functions.call("bulk_done", partition, std::move(done));
+}
+
+} // namespace
+
+asio::awaitable<void> run_bulk_retries(services& s) {
+    asio::steady_timer timer(co_await asio::this_coro::executor);
+    const auto token = random_base32(26);
+    while (!s.draining) {
+        timer.expires_after(turn);
+        boost::system::error_code ec;
+        co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+        if (ec)
+            co_return;
+        try {
+            for (unsigned p = 0; p < s.queue.library().partitions(); ++p) {
+                const auto active = co_await s.redis.call(redis::command::of("SMEMBERS", keys::bulks(p)));
+                for (std::size_t i = 0; i < active.size() && !s.draining; ++i)
+                    co_await take_turn(p, std::string(active[i].text()), token, s);
+            }
+        } catch (const std::exception& e) {
+            log::warn("bulk_waits", {{"why", e.what()}});
+        }
+    }
+}
+
+} // namespace reprise::api

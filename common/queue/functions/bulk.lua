@@ -1,0 +1,73 @@
+-- Bulk retries: a wave through a list of failed runs, at a rate, after a canary. What it is to do and how far it has come is a
+-- hash; whichever process takes its turn goes on with it. The retries are ordinary ones, each with a key of its own, so that
+-- a turn which was cut short is repeated without doing anything twice.
+
+local BULKS_KEPT = 100   -- of an organisation
+local MOST_ACTIVE = 100
+local GOES_ON = { canary = true, running = true }
+
+-- bulk_start: 1 bulk  2 org  3 actor  4 reason  5... fields and values: what it is to do.
+local function bulk_start(keys, a)
+  local p, now = keys[1], clock()
+  local key, list = p .. 'bulk:' .. a[1], p .. 'bulks:' .. a[2]
+  if redis.call('EXISTS', key) == 1 then return { 'ok', redis.call('HGETALL', key) } end
+  if redis.call('SCARD', p .. 'bulks') >= MOST_ACTIVE then return { 'refused', 'overloaded', 'too many bulk retries at once' } end
+  redis.call('HSET', key, 'id', a[1], 'org', a[2], 'by', a[3], 'reason', a[4], 'started', stamp(now), 'state', 'canary',
+    unpack(a, 5))
+  redis.call('ZADD', list, stamp(now), a[1])
+  for _, old in ipairs(redis.call('ZRANGE', list, '0', text(-BULKS_KEPT - 1))) do
+    if redis.call('SISMEMBER', p .. 'bulks', old) == 0 then
+      redis.call('ZREM', list, old)
+      redis.call('DEL', p .. 'bulk:' .. old)
+    end
+  end
+  redis.call('SADD', p .. 'bulks', a[1])
+  note_act(p, 'bulk_retry', a[1], a[3], a[4])
+  return { 'ok', redis.call('HGETALL', key) }
+end
+
+-- bulk_take: 1 bulk  2 token  3 lease ms. A turn for one process. Answers {'ok', fields}, or {'busy'}.
+local function bulk_take(keys, a)
+  local p, now = keys[1], clock()
+  local key = p .. 'bulk:' .. a[1]
+  local v = redis.call('HMGET', key, 'state', 'token', 'until')
+  if not v[1] or not GOES_ON[v[1]] then
+    redis.call('SREM', p .. 'bulks', a[1])
+    return { 'busy' }
+  end
+  if v[2] and v[2] ~= a[2] and tonumber(v[3] or 0) > now then return { 'busy' } end
+  redis.call('HSET', key, 'token', a[2], 'until', stamp(now + tonumber(a[3])))
+  return { 'ok', redis.call('HGETALL', key) }
+end
+
+-- bulk_done: 1 bulk  2 token  3 state  4... fields and values. What a turn came to. One that was stopped meanwhile stays so.
+-- Answers {'ok'}, or {'busy'} if the turn is somebody else's now.
+local function bulk_done(keys, a)
+  local p = keys[1]
+  local key = p .. 'bulk:' .. a[1]
+  local v = redis.call('HMGET', key, 'state', 'token')
+  if v[2] ~= a[2] then return { 'busy' } end
+  redis.call('HSET', key, unpack(a, 4))
+  if GOES_ON[v[1]] then
+    redis.call('HSET', key, 'state', a[3])
+    if not GOES_ON[a[3]] then redis.call('SREM', p .. 'bulks', a[1]) end
+  end
+  return { 'ok' }
+end
+
+-- bulk_stop: 1 bulk  2 actor  3 reason. Answers {'ok', fields}; one that has ended stays as it is.
+local function bulk_stop(keys, a)
+  local p, key = keys[1], keys[1] .. 'bulk:' .. a[1]
+  clock()
+  if GOES_ON[redis.call('HGET', key, 'state') or ''] then
+    redis.call('HSET', key, 'state', 'stopped')
+    redis.call('SREM', p .. 'bulks', a[1])
+    note_act(p, 'bulk_stop', a[1], a[2], a[3])
+  end
+  return { 'ok', redis.call('HGETALL', key) }
+end
+
+register('bulk_start', bulk_start)
+register('bulk_take', bulk_take)
+register('bulk_done', bulk_done)
+register('bulk_stop', bulk_stop, { 'allow-oom' })

@@ -64,7 +64,7 @@ std::optional<response> dispatch::find_route(const http::request_header<>& h) {
         r.with("Allow", m.allowed + ", OPTIONS");
         return r;
     }
-    route_ = m.found;
+    route_ = req_.route = m.found;
     req_.parameters = std::move(m.parameters);
     return std::nullopt;
 }

@@ -81,6 +81,9 @@ asio::awaitable<void> fleet::count(redis::connection& c, unsigned partitions) {
     fleet_facts f;
     const auto workers = co_await read_workers(c);
     for (const auto& w : workers) {
+        f.quiet += w.state == "quiet";
+        f.draining += w.state == "draining";
+        f.lost += w.state == "lost";
         if (w.state != "running")
             continue;
         ++f.live;
@@ -90,6 +93,9 @@ asio::awaitable<void> fleet::count(redis::connection& c, unsigned partitions) {
     live_ = f.live;
     slots_ = f.slots;
     busy_ = f.busy;
+    quiet_ = f.quiet;
+    draining_ = f.draining;
+    lost_ = f.lost;
     const auto pauses = co_await read_pauses(c, partitions);
     const std::lock_guard held(lock_);
     paused_.clear();

@@ -18,7 +18,8 @@
 namespace reprise::api {
 
 struct fleet_facts {
-    std::int64_t live = 0, slots = 0, busy = 0;
+    std::int64_t live = 0, slots = 0, busy = 0; // of those that claim
+    std::int64_t quiet = 0, draining = 0, lost = 0;
 };
 
 // A worker as the registry has it. One without a sign of life for a lease is `lost`: only its id and the time are known.
@@ -47,12 +48,13 @@ class fleet {
   public:
     // Throws outage; then what was seen last stands.
     boost::asio::awaitable<void> count(redis::connection& c, unsigned partitions);
-    fleet_facts seen() const { return {live_, slots_, busy_}; }
+    fleet_facts seen() const { return {live_, slots_, busy_, quiet_, draining_, lost_}; }
     std::string text() const; // `live slots busy`
     bool is_paused(std::string_view mode, std::string_view project) const;
+    bool any_pause() const { return any_pause_; }
 
   private:
-    std::atomic<std::int64_t> live_ = 0, slots_ = 0, busy_ = 0;
+    std::atomic<std::int64_t> live_ = 0, slots_ = 0, busy_ = 0, quiet_ = 0, draining_ = 0, lost_ = 0;
     std::atomic<bool> any_pause_ = false;
     mutable std::mutex lock_;
     std::vector<std::string> paused_;

@@ -2,17 +2,18 @@
 // connections to Redis of its own; only the blob store's pool and a few atomics are shared.
 #include "api/serve.hpp"
 
+#include "api/admin_thread.hpp"
 #include "api/bulk/bulk_retry.hpp"
 #include "api/http/address_book.hpp"
 #include "api/http/session.hpp"
 #include "api/http/turn_away.hpp"
+#include "api/introduce.hpp"
 #include "api/open_files.hpp"
+#include "api/sampled_metrics.hpp"
 #include "api/upkeep.hpp"
 #include "api/watch/feed.hpp"
-#include "common/crypto/digest.hpp"
 #include "common/log.hpp"
-#include "common/queue/keys.hpp"
-#include "common/redis/safety.hpp"
+#include "common/metrics/process.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -58,9 +59,11 @@ struct shared_state {
     address_book addresses;
     rate_limits rates, wrong_keys;
     cross_origin origins;
+    request_metrics counted;
     feed events;
     throughput pace;
     fleet workers;
+    queue_levels levels;
     explicit shared_state(const api_settings& s)
         : blobs(s.common.blob_root(), disk),
           durability(s.common.durability),
@@ -69,8 +72,14 @@ struct shared_state {
           rates(s.requests_per_second, 2 * std::int64_t{s.requests_per_second}),
           wrong_keys(wrong_keys_per_second, wrong_keys_at_once),
           origins(s.cors_origins),
-          events(s.common.redis_options("reprise-api"), s.common.partitions),
-          pace(s.common.partitions) {}
+          events(counted.observed(s.common.redis_options("reprise-api")), s.common.partitions),
+          pace(s.common.partitions),
+          levels(s.common.partitions) {
+        counted.shown().add(std::make_shared<sampled_metrics>(levels, workers, events.watched(), connections,
+                                                              most_connections,
+                                                              s.common.most_queued * s.common.partitions));
+        counted.shown().add(std::make_shared<reprise::metrics::process>());
+    }
 };
 
 void log_end(std::exception_ptr failed, const char* what) {
@@ -92,7 +101,8 @@ class serving_thread {
           shared_(shared),
           watches_(io_, shared.events.watched(), static_cast<int>(shared.most_connections / 2),
                    [&shared] { shared.events.wanted(); }),
-          redis_(io_.get_executor(), settings.common.redis_options("reprise-api-" + std::to_string(index))),
+          redis_(io_.get_executor(),
+                 shared.counted.observed(settings.common.redis_options("reprise-api-" + std::to_string(index)))),
           functions_(redis_, settings.common.partitions),
           queue_(functions_, settings.common.limits()),
           looks_(io_.get_executor(), shared.blobs),
@@ -115,14 +125,15 @@ class serving_thread {
                     shared.pace,
                     shared.rates,
                     shared.wrong_keys,
-                    shared.origins},
-          upkeep_(settings.common, queue_, shared.blobs, shared.pace, shared.workers, shared.draining),
+                    shared.origins,
+                    shared.counted},
+          upkeep_(settings.common, queue_, shared.blobs, shared.pace, shared.workers, shared.levels, shared.draining),
           acceptor_(io_),
           pause_(io_) {}
 
     // Answers false while Redis or the blob store is away. Throws what keeps this deployment from working at all.
     bool prepare() {
-        auto prepared = asio::co_spawn(io_, introduce(), asio::use_future);
+        auto prepared = asio::co_spawn(io_, introduce_all(), asio::use_future);
         while (prepared.wait_for(std::chrono::seconds(0)) != std::future_status::ready)
             io_.run_one();
         try {
@@ -171,6 +182,7 @@ class serving_thread {
     }
 
     void kill() { io_.stop(); }
+    void tell_readiness_to(admin_thread& a) { a.ask(services_, io_.get_executor()); }
     watch_list& watches() { return watches_; }
 
     void join() {
@@ -179,26 +191,8 @@ class serving_thread {
     }
 
   private:
-    asio::awaitable<void> introduce() {
-        co_await redis::require_version(redis_);
-        if (const auto gap = co_await redis::safety_gap(redis_, settings_.common.durability); !gap.empty())
-            log::warn("redis_unsafe", {{"why", gap}}); // readyz says so for as long as it is so
-        co_await functions_.install();
-        const auto partitions = std::to_string(settings_.common.partitions);
-        co_await redis_.call(redis::command::of("HSETNX", keys::meta, "schema", keys::schema));
-        co_await redis_.call(redis::command::of("HSETNX", keys::meta, "partitions", partitions));
-        const auto agreed_partitions = co_await redis_.call(redis::command::of("HGET", keys::meta, "partitions"));
-        if (agreed_partitions.text() != partitions)
-            throw std::runtime_error("REPRISE_PARTITIONS is " + partitions + ", and Redis has " +
-                                     std::string(agreed_partitions.text()));
-        const auto known = co_await redis_.call(redis::command::of("HGET", keys::meta, "store"));
-        // A store that Redis knows must be there; only the first process of all may make one.
-        const auto id = co_await shared_.blobs.identify(random_base32(26), known.is_nil());
-        co_await redis_.call(redis::command::of("HSETNX", keys::meta, "store", id));
-        const auto agreed = co_await redis_.call(redis::command::of("HGET", keys::meta, "store"));
-        if (agreed.text() != id)
-            throw std::runtime_error("REPRISE_BLOBS is not the blob store that this Redis belongs to");
-        shared_.store_id = id;
+    asio::awaitable<void> introduce_all() {
+        shared_.store_id = co_await introduce(functions_, shared_.blobs, settings_.common);
         co_await shared_.workers.count(redis_, settings_.common.partitions);
     }
 
@@ -235,6 +229,7 @@ class serving_thread {
         const auto address = socket.remote_endpoint(ignored).address();
         const bool room = shared_.connections.load() < shared_.most_connections;
         if (!room || !shared_.addresses.enter(address)) {
+            shared_.counted.turned_away();
             asio::co_spawn(io_, turn_away(std::move(socket)),
                            [](std::exception_ptr e) { log_end(e, "turned_away"); });
             return;
@@ -294,6 +289,7 @@ int serve(const api_settings& settings) {
     if (shared.most_connections < settings.most_connections)
         log::warn("few_open_files", {{"wanted", std::to_string(settings.most_connections)},
                                      {"connections", std::to_string(shared.most_connections)}});
+    admin_thread admin(shared.counted, shared.draining); // ends after the threads, which answer its questions
     std::vector<std::unique_ptr<serving_thread>> threads;
     // What runs in the pools comes back to the threads' contexts, which must still be there, whichever way we leave.
     struct pools_end_first {
@@ -315,16 +311,18 @@ int serve(const api_settings& settings) {
         });
     });
     try {
+        if (const auto beside = settings.common.admin_endpoint())
+            admin.start(*beside);
         for (unsigned i = 0; i < settings.threads; ++i)
             threads.push_back(std::make_unique<serving_thread>(settings, shared, i));
         while (!shared.draining && !threads.front()->prepare())
             signals_io.run_for(between_tries);
         if (shared.draining)
             return 0;
-        tcp::endpoint where(asio::ip::make_address(settings.host()), settings.port());
+        tcp::endpoint where = settings.endpoint();
         for (auto& t : threads)
             where = t->listen(where, t != threads.front());
-        log::info("serving", {{"address", settings.host()}, {"port", std::to_string(where.port())}});
+        log::info("serving", {{"address", where.address().to_string()}, {"port", std::to_string(where.port())}});
     } catch (const std::exception& e) {
         log::error("cannot_serve", {{"why", e.what()}});
         return configuration_error;
@@ -334,6 +332,7 @@ int serve(const api_settings& settings) {
     shared.events.start();
     for (auto& t : threads)
         t->start(t == threads.front());
+    threads.front()->tell_readiness_to(admin);
 
     signals_io.restart();
     std::thread signal_thread([&] { signals_io.run(); });
@@ -341,6 +340,7 @@ int serve(const api_settings& settings) {
         t->join();
     signals_io.stop();
     signal_thread.join();
+    admin.stop();
     shared.events.stop(); // it posts to the threads' contexts
     log::info("stopped");
     return 0;

@@ -6,6 +6,7 @@
 #include "api/http/cross_origin.hpp"
 #include "api/http/rate_limits.hpp"
 #include "api/known_sources.hpp"
+#include "api/request_metrics.hpp"
 #include "api/throughput.hpp"
 #include "api/watch/watch_list.hpp"
 #include "common/blob/gathered_looks.hpp"
@@ -38,6 +39,7 @@ struct services {
     rate_limits& rates;      // by key
     rate_limits& wrong_keys; // by address
     const class cross_origin& cross_origin;
+    request_metrics& counted;
 };
 
 } // namespace reprise::api

@@ -1,10 +1,8 @@
 #include "api/settings.hpp"
 
 #include <CLI/CLI.hpp>
-#include <boost/asio/ip/address.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <stdexcept>
 #include <thread>
 
@@ -29,11 +27,7 @@ void api_settings::add_to(CLI::App& app) {
 
 void api_settings::validate() const {
     common.validate();
-    boost::system::error_code bad;
-    boost::asio::ip::make_address(host(), bad);
-    if (bad)
-        throw std::invalid_argument("REPRISE_LISTEN must be address:port, such as 127.0.0.1:8080 or [::1]:8080");
-    port();
+    endpoint();
     if (threads < 1 || threads > 64)
         throw std::invalid_argument("REPRISE_THREADS must be 1 to 64");
     if (most_connections < 1)
@@ -42,22 +36,6 @@ void api_settings::validate() const {
         throw std::invalid_argument("REPRISE_DOCUMENT_LIMIT must be 1 to 16777216");
     if (most_of_one_address < 1)
         throw std::invalid_argument("REPRISE_MAX_PER_ADDRESS must be at least 1");
-}
-
-std::string api_settings::host() const {
-    auto h = listen.substr(0, listen.rfind(':'));
-    if (h.starts_with('[') && h.ends_with(']'))
-        h = h.substr(1, h.size() - 2);
-    return h;
-}
-
-unsigned short api_settings::port() const {
-    const auto text = std::string_view(listen).substr(std::min(listen.size(), listen.rfind(':') + 1));
-    unsigned short n = 0;
-    const auto r = std::from_chars(text.data(), text.data() + text.size(), n);
-    if (text.empty() || r.ec != std::errc() || r.ptr != text.data() + text.size())
-        throw std::invalid_argument("REPRISE_LISTEN must end in a port, 0 to 65535");
-    return n;
 }
 
 } // namespace reprise::api

@@ -22,8 +22,7 @@ struct api_settings {
 
     void add_to(CLI::App& app);
     void validate() const; // throws std::invalid_argument that names the setting
-    std::string host() const;
-    unsigned short port() const;
+    boost::asio::ip::tcp::endpoint endpoint() const { return endpoint_in("REPRISE_LISTEN", listen); }
 };
 
 } // namespace reprise::api

@@ -3,6 +3,7 @@
 #include "common/crypto/digest.hpp"
 #include "common/log.hpp"
 #include "common/queue/keys.hpp"
+#include "common/redis/safety.hpp"
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -14,11 +15,12 @@ namespace asio = boost::asio;
 
 namespace {
 constexpr std::int64_t most_blobs = 50; // dropped in one turn
+constexpr auto between_looks_at_settings = std::chrono::seconds(5);
 } // namespace
 
 asio::awaitable<void> upkeep::run() {
     asio::steady_timer timer(co_await asio::this_coro::executor);
-    auto rare_work_due = std::chrono::steady_clock::now();
+    auto rare_work_due = std::chrono::steady_clock::now(), settings_due = rare_work_due;
     while (!draining_) {
         timer.expires_after(std::chrono::milliseconds(settings_.sweep_ms));
         boost::system::error_code ec;
@@ -29,6 +31,11 @@ asio::awaitable<void> upkeep::run() {
             co_await look_after(p);
         try {
             co_await workers_.count(queue_.library().redis(), settings_.partitions);
+            if (std::chrono::steady_clock::now() >= settings_due) {
+                settings_due = std::chrono::steady_clock::now() + between_looks_at_settings;
+                const auto gap = co_await redis::safety_gap(queue_.library().redis(), settings_.durability);
+                levels_.unsafe(!gap.empty());
+            }
             if (std::chrono::steady_clock::now() >= rare_work_due) {
                 rare_work_due = std::chrono::steady_clock::now() + std::chrono::minutes(1);
                 co_await drop_strays();
@@ -48,14 +55,29 @@ asio::awaitable<void> upkeep::look_after(unsigned partition) {
         co_await drop_blobs(partition, keys::pinned(partition));
         co_await measure(partition);
     } catch (const std::exception& e) {
+        levels_.not_reached(partition);
         log::warn("sweep_failed", {{"partition", std::to_string(partition)}, {"why", e.what()}});
     }
 }
 
+// Three commands, whose work does not grow with the number of runs.
 asio::awaitable<void> upkeep::measure(unsigned partition) {
-    const auto claims = co_await queue_.library().redis().call(
-        redis::command::of("HGET", keys::prefix(partition) + "stats", "claims"));
-    pace_.note(partition, claims.is_nil() ? 0 : claims.number(), wall_clock());
+    const auto p = keys::prefix(partition);
+    std::vector<redis::command> questions;
+    questions.push_back(redis::command::of("HGETALL", p + "stats"));
+    questions.push_back(redis::command::of("ZCARD", p + "delayed"));
+    questions.push_back(redis::command::of("ZRANGE", p + "queued", "0", "0", "WITHSCORES"));
+    const auto answers = co_await queue_.library().redis().call_all(std::move(questions));
+    queue_level l;
+    for (std::size_t i = 0; i + 1 < answers[0].size(); i += 2)
+        l.stats.emplace(answers[0][i].text(), number_of(answers[0][i + 1].text()));
+    l.delayed = answers[1].number();
+    if (answers[2].size() == 2)
+        l.oldest = number_of(answers[2][1].text());
+    l.seen = wall_clock();
+    l.reached = true;
+    pace_.note(partition, l.of("claims"), l.seen);
+    levels_.note(partition, std::move(l));
 }
 
 asio::awaitable<void> upkeep::drop_blobs(unsigned partition, std::string index) {

@@ -3,6 +3,7 @@
 // many at once.
 #pragma once
 #include "api/fleet.hpp"
+#include "api/queue_levels.hpp"
 #include "api/throughput.hpp"
 #include "common/blob/blob_store.hpp"
 #include "common/queue/run_queue.hpp"
@@ -15,8 +16,14 @@ namespace reprise::api {
 class upkeep {
   public:
     upkeep(const common_settings& s, run_queue& q, blob_store& blobs, throughput& pace, fleet& workers,
-           const std::atomic<bool>& draining)
-        : settings_(s), queue_(q), blobs_(blobs), pace_(pace), workers_(workers), draining_(draining) {}
+           queue_levels& levels, const std::atomic<bool>& draining)
+        : settings_(s),
+          queue_(q),
+          blobs_(blobs),
+          pace_(pace),
+          workers_(workers),
+          levels_(levels),
+          draining_(draining) {}
 
     boost::asio::awaitable<void> run(); // until the process drains
 
@@ -32,6 +39,7 @@ class upkeep {
     blob_store& blobs_;
     throughput& pace_;
     fleet& workers_;
+    queue_levels& levels_;
     const std::atomic<bool>& draining_;
 };
 

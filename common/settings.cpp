@@ -5,6 +5,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include <boost/asio/ip/address.hpp>
+
+#include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -68,12 +72,15 @@ void common_settings::add_to(CLI::App& app) {
     add_setting(app, "--run-deadline", run_deadline_s, "REPRISE_RUN_DEADLINE", "seconds that a run may take");
     add_setting(app, "--retention", retention_s, "REPRISE_RETENTION", "seconds that inputs and artifacts are kept");
     add_setting(app, "--queue-limit", most_queued, "REPRISE_QUEUE_LIMIT", "runs that may be queued per partition");
+    add_setting(app, "--admin-listen", admin_listen, "REPRISE_ADMIN_LISTEN",
+                "address:port on which whoever reaches it reads /metrics, /livez and /readyz (default: none)");
     add_setting(app, "--log", log_level, "REPRISE_LOG", "debug, info, warn or error");
 }
 
 void common_settings::validate() const {
     redis_options("check");
     blob_root();
+    admin_endpoint();
     require(partitions >= 1 && partitions <= max_partitions, "REPRISE_PARTITIONS must be 1 to 1024");
     require(redis_timeout_ms >= 50 && redis_timeout_ms <= 60'000, "REPRISE_REDIS_TIMEOUT must be 50 to 60000 ms");
     require(durability == "always" || durability == "everysec" || durability == "none",
@@ -119,6 +126,29 @@ queue_limits common_settings::limits() const {
 std::string common_settings::blob_root() const {
     require(blobs.starts_with("file:///"), "REPRISE_BLOBS must be file:///absolute/path");
     return blobs.substr(7);
+}
+
+std::optional<boost::asio::ip::tcp::endpoint> common_settings::admin_endpoint() const {
+    if (admin_listen.empty())
+        return std::nullopt;
+    return endpoint_in("REPRISE_ADMIN_LISTEN", admin_listen);
+}
+
+boost::asio::ip::tcp::endpoint endpoint_in(const std::string& name, std::string_view text) {
+    const auto colon = text.rfind(':');
+    auto host = text.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']'))
+        host = host.substr(1, host.size() - 2);
+    boost::system::error_code bad;
+    const auto address = boost::asio::ip::make_address(host, bad);
+    require(!bad, name + " must be address:port, such as 127.0.0.1:8080 or [::1]:8080");
+    const auto port = text.substr(std::min(text.size(), colon + 1));
+    unsigned short n = 0;
+    const auto r = std::from_chars(port.data(), port.data() + port.size(), n);
+    require(colon != std::string_view::npos && !port.empty() && r.ec == std::errc() &&
+                r.ptr == port.data() + port.size(),
+            name + " must end in a port, 0 to 65535");
+    return {address, n};
 }
 
 } // namespace reprise

@@ -3,6 +3,8 @@
 #include "common/queue/run_queue.hpp"
 #include "common/redis/connection.hpp"
 
+#include <boost/asio/ip/tcp.hpp>
+
 #include <optional>
 #include <string>
 
@@ -26,6 +28,7 @@ struct common_settings {
     std::string durability = "always";
     std::string blobs = "file:///var/lib/reprise/blobs";
     std::string log_level = "info";
+    std::string admin_listen; // address:port of metrics and probes; empty: none
     unsigned partitions = 1;
     int redis_timeout_ms = 2000;
     int lease_ms = 15'000;
@@ -42,8 +45,12 @@ struct common_settings {
 
     redis::options redis_options(std::string name) const; // throws like validate
     queue_limits limits() const;
-    std::string blob_root() const; // path of `blobs`
+    std::string blob_root() const;                                        // path of `blobs`
+    std::optional<boost::asio::ip::tcp::endpoint> admin_endpoint() const; // throws like validate
 };
+
+// What an address:port in the setting `name` means. Throws std::invalid_argument that names it.
+boost::asio::ip::tcp::endpoint endpoint_in(const std::string& name, std::string_view text);
 
 // `help` is the flag's text; the environment's name is added to it.
 template <class T>

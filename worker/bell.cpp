@@ -13,6 +13,7 @@ constexpr auto longest_wait = std::chrono::milliseconds(1000);
 redis::options patient(redis::options o) {
     o.name += "-bell";
     o.reply_timeout += longest_wait;
+    o.prompt = false;
     return o;
 }
 

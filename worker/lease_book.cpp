@@ -3,6 +3,7 @@
 #include "common/log.hpp"
 #include "common/run/id.hpp"
 #include "worker/command/command.hpp"
+#include "worker/worker_metrics.hpp"
 
 #include <algorithm>
 
@@ -93,6 +94,7 @@ void lease_book::mark_lost(const std::vector<lost_run>& lost, const std::vector<
         if (!h)
             continue;
         log::info("run_lost", {{"run", l.run}, {"status", l.status}});
+        counted_.lost(l.status == "canceled");
         h->lost = true;
         h->stop_command();
     }

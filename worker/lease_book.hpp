@@ -13,6 +13,7 @@
 namespace reprise::worker {
 
 class command;
+class worker_metrics;
 
 // One run held. The book marks it lost or wanted back; whoever works on it looks here after every wait, and has its
 // command killed from here.
@@ -31,6 +32,7 @@ struct held_run {
 
 class lease_book {
   public:
+    explicit lease_book(worker_metrics& counted) : counted_(counted) {}
     std::shared_ptr<held_run> add(const claim_ticket& t, std::int64_t lease_end);
     void remove(const claim_ticket& t) { held_.erase({t.run, t.epoch}); }
     std::size_t size() const { return held_.size(); }
@@ -48,6 +50,7 @@ class lease_book {
     held_run* find(const claim_ticket& t);
     void mark_lost(const std::vector<lost_run>& lost, const std::vector<claim_ticket>& asked);
 
+    worker_metrics& counted_;
     // By run and epoch: a run that was lost may be claimed anew before the work on it has ended here.
     std::map<std::pair<std::string, std::int64_t>, std::shared_ptr<held_run>> held_;
 };

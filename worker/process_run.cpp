@@ -1,8 +1,6 @@
 #include "worker/process_run.hpp"
 
 #include "common/async/on_pool.hpp"
-#include "common/json/document.hpp"
-#include "common/json/utf8.hpp"
 #include "common/json/writer.hpp"
 #include "common/log.hpp"
 #include "common/run/id.hpp"
@@ -55,6 +53,7 @@ class run_process {
                 rule, *space_, *held_, deps_.plans.tools(), deadline_, deps_.step_path, run_.fields.text("trace")};
             in_hand_ = i;
             held_->step = rule.name;
+            step_began_ = clock::now();
             auto outcome = co_await perform(context);
             const bool go_on = co_await settle(i, rule, outcome);
             in_hand_ = plan_.steps.size();
@@ -72,10 +71,12 @@ class run_process {
     asio::awaitable<void> put_off(std::string why) {
         if (in_hand_ < plan_.steps.size()) {
             step_outcome nothing;
-            co_await record_end(in_hand_, plan_.steps[in_hand_], "interrupted", nothing);
+            co_await record_end(in_hand_, plan_.steps[in_hand_], step_end::interrupted, nothing);
         }
         co_await hand_back_after(backoff(2), std::move(why));
     }
+
+    void count() const { deps_.counted.run_ended(outcome_, clock::now() - began_); }
 
     // Off the thread that keeps the leases: a command may have left a hundred thousand files.
     asio::awaitable<void> clear_up() {
@@ -88,7 +89,8 @@ class run_process {
     asio::awaitable<void> hand_back_after(std::chrono::milliseconds delay, std::string cause) {
         const auto& t = held_->ticket;
         auto call = [&] { return deps_.queue.release(t, delay, cause, pending_); };
-        co_await tell(call);
+        if (co_await tell(call) == write_outcome::done)
+            outcome_ = run_outcome::released;
     }
 
     asio::awaitable<void> fail(errc code, std::string step, std::string message) {
@@ -99,31 +101,25 @@ class run_process {
         };
         if (co_await tell(call) == write_outcome::stale)
             co_return;
+        outcome_ = run_outcome::failed;
         log::info("run_ended",
                   {{"run", run_.id}, {"status", "failed"}, {"code", std::string(code_of(code))}, {"step", step}});
     }
 
   private:
+    using clock = std::chrono::steady_clock;
+
     // --- what earlier attempts did ---
 
     bool already_done(std::size_t i, const step_rule& rule) {
         const auto before = run_.step(i);
-        attempt_ = 1;
-        if (!before)
-            return false;
-        const auto facts = json::parse(before->facts);
-        if (!facts || json::text_at(*facts, "name") != rule.name)
-            return false; // another pipeline began this run: what it did does not count here
-        const auto status = json::text_at(*facts, "status");
-        attempt_ = static_cast<int>(json::number_at(*facts, "attempt"));
-        if (status != "interrupted" && status != "blocked")
-            ++attempt_; // handed back and blocked steps did not have their try
-        const bool done = status == "completed" || (status == "failed" && !rule.required);
+        const auto told = told_of(rule, before);
+        attempt_ = told ? told->next_attempt : 1;
         // The gate is cheap and its judgement is not kept with the step: it judges again.
-        if (!done || rule.builtin == "quality_gate")
+        if (!told || !told->done || rule.builtin == "quality_gate")
             return false;
         space_->add_artifacts(before->artifacts);
-        findings_.optional_step_failed |= status == "failed";
+        findings_.optional_step_failed |= told->status == "failed";
         return true;
     }
 
@@ -138,8 +134,10 @@ class run_process {
         while (!held_->lost) {
             try {
                 const auto outcome = co_await call();
-                if (outcome == write_outcome::stale)
+                if (outcome == write_outcome::stale) {
+                    deps_.counted.fenced();
                     held_->lost = true;
+                }
                 co_return outcome;
             } catch (const redis::unavailable& e) {
                 log::warn("write_waits", {{"run", run_.id}, {"why", e.what()}});
@@ -181,21 +179,18 @@ class run_process {
         co_return co_await tell(call);
     }
 
-    asio::awaitable<void> record_end(std::size_t i, const step_rule& rule, std::string status, step_outcome& o) {
+    asio::awaitable<void> record_end(std::size_t i, const step_rule& rule, step_end end, step_outcome& o) {
+        deps_.counted.step_ended(rule.name, end, clock::now() - step_began_);
         if (!o.log.empty()) {
-            const auto file = space_->root() / (rule.name + ".log.txt");
-            auto write = [&] {
-                write_file(file, as_utf8(o.log));
-                return digested("logs/" + rule.name + ".txt", "text/plain; charset=utf-8", file);
-            };
+            auto write = [&] { return log_file(space_->root(), rule.name, o.log); };
             o.artifacts.push_back(co_await on_pool(deps_.pool, std::move(write)));
         }
         step_change change;
         change.index = i;
         change.ended = true;
         change.at_once = rule.takes_no_time();
-        change.status = status;
-        change.facts = step_facts(rule, status, attempt_, &o);
+        change.status = name_of(end);
+        change.facts = step_facts(rule, change.status, attempt_, &o);
         if (!o.artifacts.empty())
             co_await store(o.artifacts, change);
         pending_.push_back(std::move(change));
@@ -219,6 +214,7 @@ class run_process {
         for (const auto& f : files) {
             const blob_id id(space_->org(), f.sha256);
             co_await deps_.blobs.put_file(id, f.file);
+            deps_.counted.stored(f.bytes);
             w.begin_object().member("key", f.key).member("bytes", static_cast<std::int64_t>(f.bytes));
             w.member("sha256", f.sha256).member("contentType", f.content_type).end_object();
         }
@@ -237,7 +233,7 @@ class run_process {
         if (o.what == kind::stopped || held_->hand_back) {
             if (o.what != kind::completed) {
                 step_outcome nothing;
-                co_await record_end(i, rule, "interrupted", nothing);
+                co_await record_end(i, rule, step_end::interrupted, nothing);
                 const std::string cause = held_->hand_back ? "drain" : "lease ended";
                 co_await hand_back(cause);
                 co_return false;
@@ -245,12 +241,15 @@ class run_process {
         }
         switch (o.what) {
         case kind::completed:
-            co_await record_end(i, rule, "completed", o);
-            note_quality(rule, o);
+            co_await record_end(i, rule, step_end::completed, o);
+            if (rule.builtin == "quality_gate") {
+                quality_ = o.quality;
+                judged(quality_, findings_);
+            }
             co_return true;
         case kind::temporary:
             if (attempt_ < rule.attempts) {
-                co_await record_end(i, rule, "retrying", o);
+                co_await record_end(i, rule, step_end::retrying, o);
                 const auto delay = backoff(attempt_);
                 log::info("step_again",
                           {{"run", run_.id}, {"step", rule.name}, {"in_ms", std::to_string(delay.count())}});
@@ -259,27 +258,20 @@ class run_process {
             }
             break;
         case kind::blocked:
-            co_await record_end(i, rule, "blocked", o);
+            co_await record_end(i, rule, step_end::blocked, o);
             co_await block(rule.tool);
             co_return false;
         case kind::failed:
         case kind::stopped:
             break;
         }
-        co_await record_end(i, rule, "failed", o);
+        co_await record_end(i, rule, step_end::failed, o);
         if (!rule.required) {
             findings_.optional_step_failed = true;
             co_return true;
         }
         co_await fail(o.error->code, rule.name, o.error->message);
         co_return false;
-    }
-
-    void note_quality(const step_rule& rule, const step_outcome& o) {
-        if (rule.builtin != "quality_gate")
-            return;
-        quality_ = o.quality;
-        judged(o.quality, findings_);
     }
 
     asio::awaitable<void> hand_back(std::string cause) {
@@ -292,6 +284,7 @@ class run_process {
         auto call = [&] { return deps_.queue.block(t, tool, pending_); };
         if (co_await tell(call) == write_outcome::stale)
             co_return;
+        outcome_ = run_outcome::blocked;
         log::warn("run_blocked", {{"run", run_.id}, {"tool", tool}});
     }
 
@@ -302,6 +295,7 @@ class run_process {
         auto call = [&] { return deps_.queue.finish(t, end.status, verdict, quality_, "", "", "", pending_); };
         if (co_await tell(call) == write_outcome::stale)
             co_return;
+        outcome_ = end.status == run_status::ready ? run_outcome::ready : run_outcome::complete;
         log::info("run_ended",
                   {{"run", run_.id}, {"status", std::string(name_of(end.status))}, {"verdict", verdict}});
     }
@@ -315,8 +309,11 @@ class run_process {
     std::vector<step_change> pending_; // ends of steps that Redis has not heard of yet
     findings findings_;
     std::string quality_;
-    std::size_t in_hand_ = ~std::size_t{0}; // index of the step that is being performed
-    int attempt_ = 1;                       // of that step
+    std::size_t in_hand_ = ~std::size_t{0};   // index of the step that is being performed
+    int attempt_ = 1;                         // of that step
+    run_outcome outcome_ = run_outcome::lost; // unless Redis has taken another
+    const clock::time_point began_ = clock::now();
+    clock::time_point step_began_;
     bool plan_told_ = false;
 };
 
@@ -345,6 +342,7 @@ asio::awaitable<void> process_run(claimed_run claimed, std::shared_ptr<held_run>
         log::error("run_defect", {{"run", id}, {"why", bug}});
         co_await process.fail(errc::internal_error, "", bug);
     }
+    process.count();
     co_await process.clear_up();
 }
 

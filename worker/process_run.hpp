@@ -2,6 +2,7 @@
 #pragma once
 #include "worker/lease_book.hpp"
 #include "worker/pipeline/pipeline.hpp"
+#include "worker/worker_metrics.hpp"
 
 #include "common/blob/blob_store.hpp"
 
@@ -21,6 +22,7 @@ struct work_deps {
     boost::asio::thread_pool& pool;
     const std::filesystem::path& work_dir;
     const std::string& step_path; // PATH of commands
+    worker_metrics& counted;
 };
 
 // Ends when the run is finished, blocked, released, or no longer ours. Never throws for what a run or the world can

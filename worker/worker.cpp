@@ -9,6 +9,7 @@
 #include "common/crypto/digest.hpp"
 #include "common/log.hpp"
 #include "common/queue/keys.hpp"
+#include "worker/admin_pages.hpp"
 #include "worker/bell.hpp"
 #include "worker/change.hpp"
 #include "worker/command/command.hpp"
@@ -27,7 +28,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <iostream>
 
 namespace reprise::worker {
@@ -49,19 +49,24 @@ class worker {
           plans_(s.pipelines.empty() ? pipelines::built_in(s.toolchain)
                                      : pipelines::from_file(s.pipelines, s.toolchain)),
           scratch_(s.work_dir, id_),
-          redis_(io_.get_executor(), s.common.redis_options("reprise-" + id_)),
+          counted_(plans_.step_names(), s.concurrency),
+          pages_(counted_, milliseconds(s.common.lease_ms)),
+          redis_(io_.get_executor(), counted_.observed(s.common.redis_options("reprise-" + id_))),
           functions_(redis_, s.common.partitions),
           queue_(functions_, s.common.limits()),
           blobs_(s.common.blob_root(), disk_),
-          deps_{queue_, blobs_, plans_, pool_, scratch_.path(), s.step_path},
+          deps_{queue_, blobs_, plans_, pool_, scratch_.path(), s.step_path, counted_},
           signals_(io_, SIGTERM, SIGINT, SIGTSTP),
           drain_timer_(io_),
           beat_now_(io_) {
         for (unsigned p = 0; p < s.common.partitions; ++p)
-            bells_.push_back(std::make_unique<bell>(io_.get_executor(), s.common.redis_options("reprise-" + id_)));
+            bells_.push_back(std::make_unique<bell>(io_.get_executor(),
+                                                    counted_.observed(s.common.redis_options("reprise-" + id_))));
     }
 
     int run() {
+        if (const auto beside = settings_.common.admin_endpoint())
+            admin::listener::start(io_.get_executor(), *beside, pages_);
         spawn(start(), "start");
         watch_signals();
         io_.run();
@@ -169,12 +174,15 @@ class worker {
         const auto id = c.ticket.run;
         const auto ticket = c.ticket;
         auto held = held_.add(c.ticket, claim_sent + settings_.common.lease_ms);
+        counted_.claimed(c);
+        counted_.busy(held_.size());
         held->hand_back = draining_; // it came while we were closing: nothing of it has been begun
         if (log::writes(log::level::debug))
             log::debug("claimed", {{"run", id}, {"epoch", std::to_string(c.ticket.epoch)}});
         asio::co_spawn(
             io_, process_run(std::move(c), std::move(held), deps_), [this, id, ticket](std::exception_ptr failed) {
                 held_.remove(ticket);
+                counted_.busy(held_.size());
                 changed_.tell();
                 try {
                     if (failed)
@@ -196,6 +204,7 @@ class worker {
                 for (unsigned p = 0; p < settings_.common.partitions; ++p)
                     co_await held_.beat(p, queue_, id_);
                 co_await enroll(redis_, entry(), milliseconds(settings_.common.lease_ms));
+                counted_.beat();
                 co_await functions_.mark_in_use();
                 next = milliseconds(settings_.common.beat_ms);
             } catch (const outage& e) {
@@ -332,7 +341,9 @@ class worker {
     const scratch scratch_;
     asio::thread_pool pool_{2}; // digests, documents, archives
     asio::thread_pool disk_{2}; // the blob store: what computes must not keep it waiting
-    lease_book held_;           // before io_: what is left in io_ refers to it
+    worker_metrics counted_;
+    admin_pages pages_;
+    lease_book held_{counted_}; // before io_: what is left in io_ refers to it
     asio::io_context io_{1};
     redis::connection redis_;
     std::vector<std::unique_ptr<bell>> bells_; // one for each partition
@@ -360,8 +371,10 @@ int work(const worker_settings& settings) {
         return worker(settings, id).run();
     } catch (const std::invalid_argument& e) {
         std::cerr << "reprise-worker: " << e.what() << "\n";
-        return configuration_error;
+    } catch (const boost::system::system_error& e) {
+        std::cerr << "reprise-worker: cannot serve on REPRISE_ADMIN_LISTEN: " << e.what() << "\n";
     }
+    return configuration_error;
 }
 
 } // namespace reprise::worker

@@ -45,6 +45,10 @@ handled watch_all(request& req, services& s);
 handled live(request& req, services& s);
 handled describe(request& req, services& s);
 handled ready(request& req, services& s);
+handled show_metrics(request& req, services& s);
+
+// What readyz says: nothing if the process can do its work now.
+boost::asio::awaitable<std::string> why_not_ready(services& s);
 
 // --- shared by them ---
 

@@ -5,8 +5,6 @@
 
 namespace reprise::api {
 namespace asio = boost::asio;
-namespace {
-
 asio::awaitable<std::string> why_not_ready(services& s) {
     if (s.draining)
         co_return "draining";
@@ -21,6 +19,8 @@ asio::awaitable<std::string> why_not_ready(services& s) {
     }
     co_return "";
 }
+
+namespace {
 
 response state(unsigned status, std::string_view word, std::string_view why = {}) {
     json::writer w;

@@ -26,8 +26,11 @@ asio::awaitable<result<std::vector<std::string>>> retained_blobs(const request& 
                                                                  services& s) {
     std::vector<std::string> blobs;
     for (const auto& input : source.inputs()) {
+        request_metrics::blob_check check(s.counted);
         const auto size = co_await s.looks.find(blob_id(req.who.org, input.sha256));
-        if (!size || *size != static_cast<std::uint64_t>(input.bytes))
+        const bool retained = size == static_cast<std::uint64_t>(input.bytes);
+        check.saw(retained);
+        if (!retained)
             co_return not_retained(source.record(), input.name);
         blobs.push_back(input.sha256);
     }

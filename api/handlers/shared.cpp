@@ -127,6 +127,7 @@ asio::awaitable<response> accepted_response(const new_run& n, const accepted_run
     project.set("updated", std::to_string(a.now));
     const auto workers = s.workers.seen();
     const bool no_worker = workers.live == 0;
+    s.counted.accepted(source != nullptr);
     json::writer w;
     w.begin_object().raw_member("project", render_project(project));
     if (source)
@@ -143,6 +144,10 @@ asio::awaitable<response> accepted_response(const new_run& n, const accepted_run
 
 asio::awaitable<response> replayed_response(const request& req, std::string id, const source_run* source, bool by_key,
                                             services& s) {
+    if (by_key)
+        s.counted.replayed();
+    else // our own call, whose first reply was lost
+        s.counted.accepted(source != nullptr);
     const auto run = co_await load_run(req.who, std::move(id), s); // as it is now, not as it was then
     if (!run)
         co_return error_response(run.error(), req.header(http::field::accept));

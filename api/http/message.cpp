@@ -34,6 +34,7 @@ response error_response(const failure& f, std::string_view accept) {
         w.member("detail", f.message.empty() ? meaning_of(f.code) : std::string_view(f.message));
     w.end_object();
     auto r = json_response(status, w.take());
+    r.refused = f.code;
     if (problem)
         r.content_type = "application/problem+json";
     if (status == 401)

@@ -31,8 +31,9 @@ struct request {
     std::string body_digest; // of the bytes as sent; only with an Idempotency-Key
     std::string id;          // of the request, in logs and in X-Request-Id
     std::string trace;       // the caller's traceparent, if it is well-formed
-    caller who;              // empty on routes without access control
-    peer* from = nullptr;    // who waits for the answer; outlives the handler
+    const struct route* route = nullptr; // null until it is found
+    caller who;                          // empty on routes without access control
+    peer* from = nullptr;                // who waits for the answer; outlives the handler
 
     std::string_view header(http::field f) const { return (*fields)[f]; }
     std::string_view header(std::string_view name) const { return (*fields)[name]; }
@@ -58,6 +59,7 @@ class event_source {
 
 struct response {
     unsigned status = 200;
+    std::optional<errc> refused;                              // why, if it is a refusal
     std::vector<std::pair<std::string, std::string>> headers; // beside Content-Type and Content-Length
     std::string content_type = "application/json";
     std::string body;

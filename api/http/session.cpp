@@ -108,6 +108,9 @@ class session {
                           !member_.stopping() && !ends_by_closing;
         const response_manner manner{req.id, head, keep, old};
         const auto status = answer.status;
+        services_.counted.answered(req.route, status, std::chrono::steady_clock::now() - began);
+        if (answer.refused)
+            services_.counted.refused(*answer.refused);
         co_await write_response(socket_, deadline_, std::move(answer), manner, services_.disk);
         if (!log::writes(log::level::debug))
             co_return keep;

@@ -22,6 +22,7 @@ constexpr const char* most_at_once = "1000";
 redis::options patient(redis::options o) {
     o.name += "-feed";
     o.reply_timeout += longest_wait;
+    o.prompt = false;
     return o;
 }
 

@@ -20,12 +20,24 @@
 
 namespace reprise::redis {
 
+// Told of what happens on connections, on the thread of each. Many may share one.
+class observer {
+  public:
+    virtual ~observer() = default;
+    virtual void
+    answered(std::chrono::nanoseconds after) = 0; // one call, since it was handed to a connection that was ready
+    virtual void lost() = 0;                      // a connection that was ready
+    virtual void connected_again() = 0;           // after a failure
+};
+
 struct options {
     address where;
     std::string name;                              // CLIENT SETNAME
     std::chrono::milliseconds reply_timeout{2000}; // from the call, connecting included
     std::chrono::milliseconds connect_timeout{1000};
-    std::size_t most_waiting = 20000; // calls in flight or waiting; one more is refused
+    std::size_t most_waiting = 20000;      // calls in flight or waiting; one more is refused
+    std::shared_ptr<observer> observed_by; // or null
+    bool prompt = true; // false where Redis is asked to wait: then the time to an answer says nothing
 };
 
 // Redis could not be reached, did not answer in time, or answered that it cannot serve now (LOADING, READONLY,

@@ -30,13 +30,13 @@ void connection::link::submit(const command& c, std::chrono::milliseconds within
         complete(std::move(h), closed_ ? "the connection is closed" : "too many calls are waiting", false);
         return;
     }
-    const auto due = clock::now() + within;
+    const auto now = clock::now(), due = now + within;
     if (!ready_) {
         waiting_.push_back({c.bytes(), std::move(h), due});
         waiting_due_ = std::min(waiting_due_, due);
     } else {
         outgoing_ += c.bytes();
-        in_flight_.push_back({std::move(h), due});
+        in_flight_.push_back({std::move(h), due, now});
         flush_soon();
     }
     watch_deadline();
@@ -95,12 +95,14 @@ void connection::link::read_some() {
 void connection::link::received(std::size_t size, std::uint64_t turn) {
     try {
         reader_->feed({incoming_.data(), size});
+        const auto now = clock::now(); // for all that have come together
         while (auto next = reader_->next()) {
             if (in_flight_.empty())
                 throw protocol_error("Redis sent a reply to nothing");
-            auto done = std::move(in_flight_.front().done);
+            auto answered = std::move(in_flight_.front());
             in_flight_.pop_front();
-            deliver(std::move(done), std::move(*next));
+            tell_time(answered.since, now);
+            deliver(std::move(answered.done), std::move(*next));
             if (turn != turn_ || closed_)
                 return; // delivering a greeting's reply may have ended this connection
         }
@@ -109,6 +111,11 @@ void connection::link::received(std::size_t size, std::uint64_t turn) {
         return;
     }
     read_some();
+}
+
+void connection::link::tell_time(clock::time_point since, clock::time_point now) {
+    if (options_.observed_by && options_.prompt && since != clock::time_point::max())
+        options_.observed_by->answered(now - since);
 }
 
 void connection::link::deliver(handler done, reply r) {

@@ -33,6 +33,8 @@ class connection::link : public std::enable_shared_from_this<connection::link> {
     struct sent_call {
         handler done;
         clock::time_point due;
+        clock::time_point since =
+            clock::time_point::max(); // when it was called; of greetings, which nobody times, max
     };
     struct unsent_call {
         std::string bytes;
@@ -58,6 +60,7 @@ class connection::link : public std::enable_shared_from_this<connection::link> {
     void flush();
     void read_some();
     void received(std::size_t size, std::uint64_t turn);
+    void tell_time(clock::time_point since, clock::time_point now);
     void deliver(handler done, reply r);
 
     const options options_;

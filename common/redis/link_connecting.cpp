@@ -90,7 +90,7 @@ void connection::link::greeting(const command& c, bool last) {
                               else if (last)
                                   self->open_gate();
                           },
-                          connecting_until_});
+                          connecting_until_, clock::time_point::max()});
 }
 
 void connection::link::open_gate() {
@@ -98,10 +98,13 @@ void connection::link::open_gate() {
     connecting_until_ = clock::time_point::max();
     if (reconnects_ > 0 || failed_before_)
         log::info("redis_connected", {{"redis", options_.where.shown()}, {"connection", options_.name}});
+    if (options_.observed_by && reconnects_ > 0)
+        options_.observed_by->connected_again();
     failed_before_ = false;
+    const auto now = clock::now();
     for (auto& call : waiting_) {
         outgoing_ += call.bytes;
-        in_flight_.push_back({std::move(call.done), call.due});
+        in_flight_.push_back({std::move(call.done), call.due, now});
     }
     waiting_.clear();
     waiting_due_ = clock::time_point::max();
@@ -127,6 +130,8 @@ void connection::link::fail(const std::string& why) {
         waiting_.clear();
         return;
     }
+    if (was_ready && options_.observed_by)
+        options_.observed_by->lost();
     if (was_ready || !failed_before_)
         log::warn("redis_lost", {{"redis", options_.where.shown()}, {"connection", options_.name}, {"why", why}});
     failed_before_ = true;

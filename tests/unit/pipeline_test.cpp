@@ -2,6 +2,7 @@
 #include "worker/lease_book.hpp"
 #include "worker/pipeline/pipeline.hpp"
 #include "worker/steps/artifacts.hpp"
+#include "worker/worker_metrics.hpp"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -54,7 +55,8 @@ TEST(Backoff, StaysWithinItsCap) {
 }
 
 TEST(LeaseBook, ARunClaimedAnewIsAnotherEntry) {
-    lease_book book;
+    worker_metrics counted({}, 1);
+    lease_book book(counted);
     claim_ticket old_claim, new_claim;
     old_claim.run = new_claim.run = "run";
     old_claim.epoch = 1;

@@ -167,11 +167,6 @@ pipelines pipelines::from_file(const std::string& file, const std::string& toolc
     return parse(text.str(), toolchain);
 }
 
-const pipeline& pipelines::of_mode(std::string_view mode) const {
-    const auto found = by_mode_.find(mode);
-    return found != by_mode_.end() ? found->second : by_mode_.find("default")->second;
-}
-
 std::string pipelines::tools_here() const {
     std::string out;
     for (const auto& [name, path] : tools_) {
@@ -180,6 +175,19 @@ std::string pipelines::tools_here() const {
             out += (out.empty() ? "" : " ") + name;
     }
     return out;
+}
+
+std::set<std::string> pipelines::step_names() const {
+    std::set<std::string> all;
+    for (const auto& [mode, p] : by_mode_)
+        for (const auto& s : p.steps)
+            all.insert(s.name);
+    return all;
+}
+
+const pipeline& pipelines::of_mode(std::string_view mode) const {
+    const auto found = by_mode_.find(mode);
+    return found != by_mode_.end() ? found->second : by_mode_.find("default")->second;
 }
 
 std::string pipelines::modes() const {

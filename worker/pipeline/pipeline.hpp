@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +54,7 @@ class pipelines {
     // Separated by spaces: tools whose file is there now, and modes that the file names.
     std::string tools_here() const;
     std::string modes() const;
+    std::set<std::string> step_names() const;
 
   private:
     std::map<std::string, std::string> tools_;

@@ -2,6 +2,7 @@
 
 #include "common/blob/blob_store.hpp"
 #include "common/crypto/digest.hpp"
+#include "common/json/utf8.hpp"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -106,6 +107,12 @@ produced_file digested(std::string key, std::string content_type, fs::path file)
     p.sha256 = d.hex();
     p.bytes = from.size();
     return p;
+}
+
+produced_file log_file(const fs::path& directory, const std::string& step, std::string_view text) {
+    auto file = directory / (step + ".log.txt");
+    write_file(file, as_utf8(text));
+    return digested("logs/" + step + ".txt", "text/plain; charset=utf-8", std::move(file));
 }
 
 result<std::vector<produced_file>> collect(const std::vector<artifact_rule>& rules, const fs::path& directory,

@@ -28,7 +28,8 @@ result<std::vector<produced_file>> collect(const std::vector<artifact_rule>& rul
 // Throws outage: the worker's disk is full, or cannot be written.
 void write_file(const std::filesystem::path& to, std::string_view bytes);
 
-// A file made by us, such as a step's log.
+// A file made by us, and one of these: what a step logged, as logs/<step>.txt.
 produced_file digested(std::string key, std::string content_type, std::filesystem::path file);
+produced_file log_file(const std::filesystem::path& directory, const std::string& step, std::string_view text);
 
 } // namespace reprise::worker

@@ -1,5 +1,6 @@
 #include "worker/steps/step_facts.hpp"
 
+#include "common/json/document.hpp"
 #include "common/json/utf8.hpp"
 #include "common/json/writer.hpp"
 
@@ -27,6 +28,21 @@ std::string step_facts(const step_rule& rule, std::string_view status, int attem
     }
     w.end_object();
     return w.take();
+}
+
+std::optional<told_of_step> told_of(const step_rule& rule, const std::optional<step_record>& before) {
+    if (!before)
+        return std::nullopt;
+    const auto facts = json::parse(before->facts);
+    if (!facts || json::text_at(*facts, "name") != rule.name)
+        return std::nullopt;
+    told_of_step t;
+    t.status = json::text_at(*facts, "status");
+    t.next_attempt = static_cast<int>(json::number_at(*facts, "attempt"));
+    if (t.status != "interrupted" && t.status != "blocked")
+        ++t.next_attempt; // handed back and blocked steps did not have their try
+    t.done = t.status == "completed" || (t.status == "failed" && !rule.required);
+    return t;
 }
 
 } // namespace reprise::worker

@@ -246,6 +246,7 @@ local function bury(p, r, now, code, step, message)
   local letters = p .. 'dead:' .. r.org
   count_failure(p, r, now, code, step)
   redis.call('ZADD', p .. 'errors:' .. r.org .. ':' .. code, r.created, r.id) -- until the record is forgotten
+  count(p, 'buried', 1)
   redis.call('HSET', p .. 'run:' .. r.id, 'deadStep', step, 'deadMessage', message)
   redis.call('ZADD', letters, stamp(now), r.id)
   redis.call('ZREMRANGEBYRANK', letters, '0', -(DEAD_KEPT + 1))

@@ -46,6 +46,7 @@ local function lost_lease(p, now, id, actor, most_lost, retention, excused)
   if excused and excuses < MOST_EXCUSED then
     interrupt_step(p, r)
     redis.call('HDEL', p .. 'run:' .. id, 'claimed') -- nor does its deadline count that time
+    count(p, 'recovered', 1)
     requeue(p, r, now, 'again', actor, 'lease ended while Redis was away', { 'token', '', 'excused', text(excuses + 1) })
     return
   end
@@ -57,6 +58,7 @@ local function lost_lease(p, now, id, actor, most_lost, retention, excused)
     end_run(p, r, now, 'failed', actor, 'poison_run', retention,
       { 'verdict', 'failed', 'error', 'poison_run', 'lost', text(lost) })
   else
+    count(p, 'recovered', 1)
     -- No token: no release of its worker any more.
     requeue(p, r, now, 'again', actor, 'lease lost', { 'lost', text(lost), 'token', '' })
   end

@@ -68,7 +68,7 @@ end
 local function to_work_on(p, r, now)
   if r.trail ~= false or not r.fixed then return { r.id, redis.call('HGETALL', p .. 'run:' .. r.id) } end
   return { r.id, { 'status', r.status, 'epoch', text(r.epoch), 'org', r.org, 'project', r.project,
-    'fixed', r.fixed, 'claimed', r.claimed or stamp(now) } }
+    'fixed', r.fixed, 'created', r.created or '', 'claimed', r.claimed or stamp(now) } }
 end
 
 local MOST_CLAIMED = 256

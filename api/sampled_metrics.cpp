@@ -30,10 +30,11 @@ void add_counters(std::vector<prometheus::MetricFamily>& out, const queue_level&
     total("reprise_queue_accepted_total", "Runs accepted by all processes, as Redis counts them", "accepted");
     total("reprise_queue_claims_total", "Times that a run was taken by a worker, as Redis counts them", "claims");
     const auto failed = static_cast<double>(q.of("ended_failed")), ended = static_cast<double>(q.of("ended"));
-    out.push_back(family(MetricType::Counter, "reprise_queue_ended_total", "Runs that have ended, by whether they failed")
-                      .value(failed, {{"failed", "yes"}})
-                      .value(ended - failed, {{"failed", "no"}})
-                      .take());
+    out.push_back(
+        family(MetricType::Counter, "reprise_queue_ended_total", "Runs that have ended, by whether they failed")
+            .value(failed, {{"failed", "yes"}})
+            .value(ended - failed, {{"failed", "no"}})
+            .take());
     total("reprise_recoveries_total", "Runs taken back from workers that had lost their lease, and queued again",
           "recovered");
     total("reprise_dead_letters_total", "Runs that were given up on", "buried");
@@ -56,16 +57,17 @@ std::vector<prometheus::MetricFamily> sampled_metrics::Collect() const {
     out.push_back(gauge("reprise_queue_limit_runs", "Queued runs from which on new ones are refused",
                         static_cast<double>(most_queued_)));
     const auto w = workers_.seen();
-    out.push_back(family(MetricType::Gauge, "reprise_workers", "Workers by state; lost ones left no word within the last hour")
-                      .value(static_cast<double>(w.live), {{"state", "running"}})
-                      .value(static_cast<double>(w.quiet), {{"state", "quiet"}})
-                      .value(static_cast<double>(w.draining), {{"state", "draining"}})
-                      .value(static_cast<double>(w.lost), {{"state", "lost"}})
-                      .take());
+    out.push_back(
+        family(MetricType::Gauge, "reprise_workers", "Workers by state; lost ones left no word within the last hour")
+            .value(static_cast<double>(w.live), {{"state", "running"}})
+            .value(static_cast<double>(w.quiet), {{"state", "quiet"}})
+            .value(static_cast<double>(w.draining), {{"state", "draining"}})
+            .value(static_cast<double>(w.lost), {{"state", "lost"}})
+            .take());
     out.push_back(gauge("reprise_fleet_slots", "Slots of all running workers", static_cast<double>(w.slots)));
     out.push_back(gauge("reprise_fleet_busy_slots", "Of these, those that have a run", static_cast<double>(w.busy)));
-    out.push_back(gauge("reprise_paused", "1 while a pause keeps runs from being started",
-                        workers_.any_pause() ? 1 : 0));
+    out.push_back(
+        gauge("reprise_paused", "1 while a pause keeps runs from being started", workers_.any_pause() ? 1 : 0));
     out.push_back(gauge("reprise_redis_up", "1 if the last look at Redis succeeded", q.reached ? 1 : 0));
     out.push_back(gauge("reprise_redis_unsafe", "1 if Redis' settings promise less than REPRISE_DURABILITY asks for",
                         levels_.is_unsafe() ? 1 : 0));

@@ -5,12 +5,12 @@
 wanted_packages() {
     echo g++ cmake ninja-build ccache pkg-config git ca-certificates curl
     echo libhiredis-dev rapidjson-dev libssl-dev libcli11-dev libspdlog-dev libfmt-dev
-    echo libyaml-cpp-dev libarchive-dev libgtest-dev libgmock-dev
+    echo libyaml-cpp-dev libarchive-dev prometheus-cpp-dev libgtest-dev libgmock-dev
     echo redis-server redis-tools python3 python3-venv
     case $1 in
         lint) echo clang-format clang-tidy shellcheck ;;
         fuzz) echo clang libclang-rt ;;
-        test) echo clang libclang-rt prometheus-redis-exporter ;;
+        test) echo clang libclang-rt prometheus-redis-exporter prometheus ;;
         bench) echo wrk valgrind python3-matplotlib ;;
     esac
     node_packages
@@ -35,6 +35,7 @@ satisfied_otherwise() {
         redis-server) command -v redis-server || command -v valkey-server ;;
         redis-tools) command -v redis-cli || command -v valkey-cli ;;
         clang-format | clang-tidy | shellcheck | prometheus-redis-exporter) command -v "$1" ;;
+        prometheus) command -v promtool ;;
         libclang-rt) dpkg-query -W -f '${db:Status-Status}\n' 'libclang-rt-*-dev' | grep -x installed ;;
         *) return 1 ;;
     esac >/dev/null 2>&1
@@ -145,7 +146,7 @@ as_root() { ${root_by:+"$root_by"} "$@"; }
 
 # We need the programs, not services on their ports that nobody asked for. The policy file is the documented
 # way to keep an installation from starting one; it goes again at once. An existing one is left alone.
-services=(redis-server prometheus-redis-exporter)
+services=(redis-server prometheus-redis-exporter prometheus)
 policy=/usr/sbin/policy-rc.d
 hold_back_services() {
     if [[ -e $policy ]]; then return; fi

@@ -69,7 +69,7 @@ constexpr auto routes = std::to_array<route>({
     {http::verb::get, "/openapi.json", "", 0, {}, describe},
     {http::verb::get, "/livez", "", 0, {}, live},
     {http::verb::get, "/readyz", "", 0, {}, ready},
-    {http::verb::get, "/metrics", "ops:read", 0, {}, show_metrics},
+    {http::verb::get, "/metrics", "ops:read", 0, {}, show_metrics, true},
 });
 
 std::string_view next_segment(std::string_view& path) {

@@ -45,6 +45,9 @@ handled watch_all(request& req, services& s);
 handled live(request& req, services& s);
 handled describe(request& req, services& s);
 handled ready(request& req, services& s);
+handled show_dashboard(request& req, services& s);
+handled dashboard_asset(request& req, services& s);
+handled to_dashboard(request& req, services& s);
 
 // --- shared by them ---
 

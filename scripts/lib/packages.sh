@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by setup: the distribution's packages.
 
-# Each is asked for by name, and each is named in the README with why. `$1`: for what beside building and running: lint, fuzz, bench.
+# Each is asked for by name, and each is named in the README with why. `$1`: for what beside building and running: lint, fuzz, bench, test.
 wanted_packages() {
     echo g++ cmake ninja-build ccache pkg-config git ca-certificates curl
     echo libhiredis-dev rapidjson-dev libssl-dev libcli11-dev libspdlog-dev libfmt-dev
@@ -9,7 +9,7 @@ wanted_packages() {
     echo redis-server redis-tools python3 python3-venv
     case $1 in
         lint) echo clang-format clang-tidy shellcheck ;;
-        fuzz) echo clang libclang-rt ;;
+        fuzz | test) echo clang libclang-rt ;;
         bench) echo wrk valgrind python3-matplotlib ;;
     esac
     node_packages

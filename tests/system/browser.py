@@ -38,7 +38,7 @@ class Browser:
             os.dup2(writing, 4)
 
         environment = {**os.environ, "LD_LIBRARY_PATH": str(CHROMIUM / "lib"), "FONTCONFIG_FILE": str(CHROMIUM / "fonts.conf"),
-                       "HOME": str(self.profile), "TZ": "UTC", "LANG": "C.UTF-8"}
+                       "HOME": str(self.profile), "TZ": "UTC", "LANG": "en_US.UTF-8"}
         self.log = open(self.profile / "log", "wb")
         self.child = subprocess.Popen(
             [CHROMIUM / "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",

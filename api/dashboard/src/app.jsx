@@ -17,6 +17,7 @@ import { Runs } from './pages/runs.jsx';
 import { SignIn } from './pages/sign_in.jsx';
 import { Workers } from './pages/workers.jsx';
 import { Dialog, Empty, Notices, Page } from './parts/basics.jsx';
+import { Icon } from './parts/icon.jsx';
 import { go, to, useRoute } from './route.js';
 import { Run } from './run/run.jsx';
 import { nextTheme, theme } from './theme.js';
@@ -53,8 +54,8 @@ function LiveButton() {
 
 function ThemeButton() {
     const now = useValue(theme);
-    const sign = { auto: '◐', light: '☀', dark: '☾' }[now];
-    return <button type="button" class="plain" onClick={nextTheme} aria-label={`Colours: ${now}`} title={`Colours: ${now}`}>{sign}</button>;
+    const sign = { auto: 'half', light: 'sun', dark: 'moon' }[now];
+    return <button type="button" class="plain" onClick={nextTheme} aria-label={`Colours: ${now}`} title={`Colours: ${now}`}><Icon of={sign} /></button>;
 }
 
 function Help({ onClose }) {

@@ -4,6 +4,7 @@ import { number, seconds } from '../format.js';
 import { useLoad } from '../live.js';
 import { Card, Figure, Page, Trouble, Waiting } from '../parts/basics.jsx';
 import { Chart } from '../parts/chart.jsx';
+import { Icon } from '../parts/icon.jsx';
 import { Pauses } from '../parts/pauses.jsx';
 import { RunTable } from '../parts/run_table.jsx';
 import { to } from '../route.js';
@@ -30,7 +31,7 @@ function Now({ data, me, reload }) {
         <>
             {data.warnings?.length > 0 && (
                 <ul class="warnings" aria-label="Warnings">{data.warnings.map((w) => (
-                    <li key={w.code}><span class="mark" aria-hidden="true">▲</span><span>{w.message}</span><code>{w.code}</code></li>
+                    <li key={w.code}><Icon of="warning" /><span>{w.message}</span><code>{w.code}</code></li>
                 ))}</ul>
             )}
             <Pauses paused={data.paused ?? []} me={me} onChange={reload} />

@@ -3,15 +3,16 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { ago, fullTime, shortId } from '../format.js';
 import { makeValue, useNow, useValue } from '../live.js';
 import { to } from '../route.js';
+import { Icon } from './icon.jsx';
 
 const MARKS = {
-    queued: '○', running: '◐', blocked: '◫', ready: '●', complete: '●', failed: '✕', canceled: '⊘', expired: '◌',
-    pending: '·', completed: '●', interrupted: '⊘', quiet: '◑', draining: '◔', stopped: '⊘', done: '●', canary: '◐',
-    canary_failed: '✕',
+    queued: 'ring', running: 'half', blocked: 'bars', ready: 'check', complete: 'check', failed: 'cross', canceled: 'slash', expired: 'dashed',
+    pending: 'dot', completed: 'check', retrying: 'again', interrupted: 'slash', quiet: 'bars', draining: 'again', stopped: 'slash', done: 'check',
+    canary: 'half', canary_failed: 'cross',
 };
 
 export function Status({ of, text }) {
-    return <span class={`status is-${of}`}><span class="mark" aria-hidden="true">{MARKS[of] ?? '·'}</span>{text ?? of.replace('_', ' ')}</span>;
+    return <span class={`status is-${of}`}><Icon of={MARKS[of] ?? 'dot'} />{text ?? of.replace('_', ' ')}</span>;
 }
 
 export function Time({ at }) {
@@ -116,7 +117,7 @@ export function Copy({ text }) {
     if (!navigator.clipboard) return null; // not for pages that came by plain HTTP
     return (
         <button type="button" class="plain" aria-label="Copy" title="Copy"
-            onClick={() => navigator.clipboard.writeText(text).then(() => setDone(true), () => {})}>{done ? '✓' : '⧉'}</button>
+            onClick={() => navigator.clipboard.writeText(text).then(() => setDone(true), () => {})}><Icon of={done ? 'tick' : 'copy'} /></button>
     );
 }
 
@@ -135,7 +136,7 @@ export function Notices() {
     return (
         <div class="notices" role="status" aria-live="polite">
             {said && <div class={`notice is-${said.kind}`}><span>{said.text}</span>
-                <button type="button" class="plain" aria-label="Dismiss" onClick={() => notice.set(null)}>✕</button></div>}
+                <button type="button" class="plain" aria-label="Dismiss" onClick={() => notice.set(null)}><Icon of="close" /></button></div>}
         </div>
     );
 }

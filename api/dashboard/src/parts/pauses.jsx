@@ -1,6 +1,7 @@
 // What is paused, and a way to go on.
 import { post, whyNot } from '../api.js';
 import { Act, say, Time } from './basics.jsx';
+import { Icon } from './icon.jsx';
 
 const names = { all: () => 'Everything', mode: (p) => `Mode ${p.name}`, project: (p) => `Project ${p.name}` };
 export const pauseName = (p) => (names[p.what] ?? (() => p.what))(p);
@@ -20,7 +21,7 @@ export function Pauses({ paused, me, onChange }) {
     return (
         <ul class="pauses" aria-label="Pauses">{paused.map((p) => (
             <li key={`${p.what} ${p.name}`}>
-                <span class="mark" aria-hidden="true">‖</span>
+                <Icon of="bars" />
                 <span><strong>{pauseName(p)}</strong> is paused <Time at={p.since} /> by <code>{p.by}</code>{p.reason ? `: ${p.reason}` : ''}</span>
                 {me.operator && <Act why={whyNot(me)} onClick={() => resume(p)}>Resume</Act>}
             </li>

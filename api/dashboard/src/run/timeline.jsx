@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import { clockTime, duration, fullTime } from '../format.js';
 import { useNow } from '../live.js';
 import { Card, Status } from '../parts/basics.jsx';
+import { Icon } from '../parts/icon.jsx';
 import { StepDetail } from './log.jsx';
 import { isEnded, kindOf, statusOf, timelineOf } from './model.js';
 
@@ -32,7 +33,7 @@ function Lane({ lane, line, run, step, open, toggle }) {
     const took = lane.spans.reduce((sum, span) => sum + span.to - span.from, 0);
     const status = lane.kind === 'wait' ? lane.spans.at(-1)?.status ?? 'queued' : step?.status ?? lane.spans.at(-1)?.status ?? 'pending';
     const name = lane.kind === 'wait' ? <span class="lane-name">{lane.name}</span>
-        : <button type="button" class="lane-name" aria-expanded={open} onClick={toggle}><span class="twist" aria-hidden="true" />{lane.name}</button>;
+        : <button type="button" class="lane-name" aria-expanded={open} onClick={toggle}><Icon of="twist" class="twist" />{lane.name}</button>;
     return (
         <li class={`lane is-${lane.kind}`}>
             <div class="lane-row">

@@ -67,7 +67,7 @@ constexpr auto routes = std::to_array<route>({
     {http::verb::get, "/api/scale", "ops:read", 0, {}, show_scale, true},
     {http::verb::get, "/api/audit", "ops:read", 0, {}, list_acts, true},
     {http::verb::get, "/openapi.json", "", 0, {}, describe},
-    {http::verb::get, "/dashboard", "", 0, {}, to_dashboard},
+    {http::verb::get, "/dashboard", "", 0, {}, show_dashboard},
     {http::verb::get, "/dashboard/", "", 0, {}, show_dashboard},
     {http::verb::get, "/dashboard/{asset}", "", 0, {}, dashboard_asset},
     {http::verb::get, "/livez", "", 0, {}, live},

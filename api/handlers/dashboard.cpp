@@ -47,7 +47,7 @@ response serve(const request& req, const asset& a, std::string_view cache) {
 asio::awaitable<response> show_dashboard(request& req, services&) {
     static const asset page(embedded::dashboard_page, "text/html; charset=utf-8", ".html");
     auto r = serve(req, page, "no-cache");
-    r.with("Content-Security-Policy", page_policy).with("Cross-Origin-Opener-Policy", "same-origin");
+    r.with("Content-Security-Policy", page_policy);
     co_return r;
 }
 
@@ -60,14 +60,6 @@ asio::awaitable<response> dashboard_asset(request& req, services&) {
     if (found == assets.end())
         co_return error_response({errc::not_found, ""}, req.header(http::field::accept));
     co_return serve(req, *found, "public, max-age=31536000, immutable");
-}
-
-// What the page links to is relative to /dashboard/.
-asio::awaitable<response> to_dashboard(request&, services&) {
-    response r;
-    r.status = 308;
-    r.with("Location", "/dashboard/").with("Cache-Control", "no-cache");
-    co_return r;
 }
 
 } // namespace api

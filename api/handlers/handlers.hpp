@@ -47,7 +47,6 @@ handled describe(request& req, services& s);
 handled ready(request& req, services& s);
 handled show_dashboard(request& req, services& s);
 handled dashboard_asset(request& req, services& s);
-handled to_dashboard(request& req, services& s);
 
 // --- shared by them ---
 

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from process import end_with_us
+from process import end_with_us, wait_for
 from stack import ROOT
 
 CHROMIUM = ROOT / "tests/browser/chromium"
@@ -102,11 +102,12 @@ class Browser:
 class Page:
     """A tab with a storage of its own. What goes wrong in it is in `wrong`, and fails whoever closes it."""
 
-    def __init__(self, browser, width=1280, height=900, dark=False):
+    def __init__(self, browser, width=1280, height=900, dark=False, beside=None):
+        """`beside`: a page whose cookies and whatever else tabs share it has too."""
         self.browser = browser
-        self.context = browser.call("Target.createBrowserContext")["browserContextId"]
-        target = browser.call("Target.createTarget", url="about:blank", browserContextId=self.context)["targetId"]
-        self.session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.context = beside.context if beside else browser.call("Target.createBrowserContext")["browserContextId"]
+        self.target = browser.call("Target.createTarget", url="about:blank", browserContextId=self.context)["targetId"]
+        self.session = browser.call("Target.attachToTarget", targetId=self.target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Audits"):
             self.call(f"{domain}.enable")
         self.resize(width, height, dark)
@@ -123,7 +124,7 @@ class Page:
         self.call("Page.navigate", url=url)
 
     def evaluate(self, expression):
-        """Of a world that the page cannot touch but for what is in the document: a policy of the page does not bind it."""
+        """In the page's own world."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             raise PageError(f"{expression}: {answer['exceptionDetails'].get('exception', answer['exceptionDetails'])}")
@@ -144,6 +145,10 @@ class Page:
             if time.monotonic() > deadline:
                 raise PageError(f"not within {seconds} s: {what} {last}\n--- the page says ---\n{self.text()[:3000]}\n{self.wrong()}")
             time.sleep(0.02)
+
+    def until_true(self, what, condition, seconds=10):
+        """The same for what is seen outside of the page."""
+        return wait_for(what, lambda: (self.evaluate("0"), condition())[1], seconds)
 
     def text(self):
         return self.evaluate("document.body?.innerText ?? ''")
@@ -218,6 +223,9 @@ class Page:
         shot = self.call("Page.captureScreenshot", captureBeyondViewport=True,
                          clip={"x": 0, "y": 0, "width": width, "height": min(height, 3000), "scale": 1})
         pathlib.Path(folder, f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
+
+    def close_tab(self):
+        self.browser.call("Target.closeTarget", targetId=self.target)
 
     def close(self):
         self.browser.call("Target.disposeBrowserContext", browserContextId=self.context)

@@ -66,14 +66,3 @@ export function randomKey() {
 
 export const mayAct = (me) => me.scopes.includes(me.operator ? 'ops:write' : 'runs:write');
 export const whyNot = (me) => (mayAct(me) ? '' : `This key lacks ${me.operator ? 'ops:write' : 'runs:write'}.`);
-
-// Who the key is of, and what it may.
-export async function whoAmI() {
-    try {
-        return await get('/api/me');
-    } catch (refused) {
-        if (refused.status !== 404) throw refused;
-        await get('/api/runs?limit=1'); // a server that does not say: an organisation's key, if it is one
-        return { org: 'this organisation', scopes: ['runs:read', 'runs:write'], operator: false };
-    }
-}

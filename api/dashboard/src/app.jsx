@@ -4,7 +4,7 @@ import './style/parts.css';
 import './style/run.css';
 import { render } from 'preact';
 import { useCallback, useEffect, useState } from 'preact/hooks';
-import { onSignedOut, storedKey, storeKey, whoAmI } from './api.js';
+import { get, onSignedOut, storedKey, storeKey } from './api.js';
 import { PAGES, useKeyboard } from './keyboard.js';
 import { feedState, live, useFeedConnection, useValue } from './live.js';
 import { Audit } from './pages/audit.jsx';
@@ -124,7 +124,7 @@ function App() {
     }, []);
     useEffect(() => onSignedOut(signOut), [signOut]);
     useEffect(() => {
-        if (storedKey()) whoAmI().then(setMe, (refused) => setMessage(refused.message)).finally(() => setChecking(false));
+        if (storedKey()) get('/api/me').then(setMe, (refused) => setMessage(refused.message)).finally(() => setChecking(false));
     }, []);
     if (checking) return null;
     return me ? <Frame me={me} signOut={signOut} /> : <SignIn key={message} message={message} onSignedIn={setMe} />;

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { storeKey, whoAmI } from '../api.js';
+import { get, storeKey } from '../api.js';
 
 export function SignIn({ message, onSignedIn }) {
     const [key, setKey] = useState('');
@@ -10,7 +10,7 @@ export function SignIn({ message, onSignedIn }) {
         setBusy(true);
         storeKey(key.trim());
         try {
-            onSignedIn(await whoAmI());
+            onSignedIn(await get('/api/me'));
         } catch (refused) {
             storeKey('');
             setError(refused.status === 401 ? 'This key is wrong, expired or revoked.' : refused.message);

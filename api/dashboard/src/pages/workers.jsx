@@ -20,7 +20,7 @@ export function Workers({ me }) {
         <Page title="Workers">
             <Trouble error={error} retry={reload} />
             {data && <div class="figures">
-                {['live', 'quiet', 'draining'].map((name) => <Figure key={name} name={name} value={number(totals[name] ?? 0)} />)}
+                {['live', 'quiet', 'draining', 'lost'].map((name) => <Figure key={name} name={name} value={number(totals[name] ?? 0)} />)}
                 <Figure name="slots busy" value={`${number(totals.busy ?? 0)} of ${number(totals.slots ?? 0)}`} />
             </div>}
             {!data && !error && <Waiting />}
@@ -32,19 +32,19 @@ export function Workers({ me }) {
 }
 
 function Worker({ worker, me, ask }) {
-    const orders = worker.state === 'quiet' ? ['resume', 'drain', 'stop'] : worker.state === 'draining' ? ['stop'] : ['quiet', 'drain', 'stop'];
+    const orders = worker.state === 'lost' ? [] : worker.state === 'quiet' ? ['resume', 'drain', 'stop'] : worker.state === 'draining' ? ['stop'] : ['quiet', 'drain', 'stop'];
     const why = whyNot(me);
     return (
         <article class="card worker" aria-label={`Worker ${worker.id}`}>
             <header>
-                <h2><span class="clip">{worker.host}</span> <small class="quiet">{worker.pid}</small></h2>
+                <h2><span class="clip">{worker.host ?? 'gone'}</span> <small class="quiet">{worker.pid}</small></h2>
                 <Status of={worker.state} />
                 {worker.order && <small class="quiet">told to {worker.order}</small>}
             </header>
-            <p class="slots"><meter min={0} max={worker.slots || 1} value={worker.busy} aria-label="Slots busy" />{worker.busy} of {worker.slots} busy</p>
+            {worker.slots !== undefined && <p class="slots"><meter min={0} max={worker.slots || 1} value={worker.busy} aria-label="Slots busy" />{worker.busy} of {worker.slots} busy</p>}
             {worker.runs?.length > 0 && <ul class="plain-list">{worker.runs.map((r) => <li key={r.run}><RunLink id={r.run} /> {r.step && <code class="quiet">{r.step}</code>}</li>)}</ul>}
             <p class="quiet small"><code class="clip" title={worker.id}>{worker.id}</code><br />
-                version {worker.version}; last beat <Time at={worker.lastBeatAt} />{worker.startedAt && <>; started <Time at={worker.startedAt} /></>}
+                {worker.version && <>version {worker.version}; </>}last beat <Time at={worker.lastBeatAt} />{worker.startedAt && <>; started <Time at={worker.startedAt} /></>}
                 {worker.modes?.length > 0 && <><br />modes {worker.modes.join(', ')}</>}{worker.tools?.length > 0 && <><br />tools {worker.tools.join(', ')}</>}</p>
             <div class="buttons">
                 {orders.map((order) => <button key={order} type="button" class={order === 'stop' ? 'bad' : ''} disabled={Boolean(why)} onClick={() => ask(order)}>{ORDERS[order][0]}</button>)}

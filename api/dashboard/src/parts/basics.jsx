@@ -7,7 +7,7 @@ import { Icon } from './icon.jsx';
 
 const MARKS = {
     queued: 'ring', running: 'half', blocked: 'bars', ready: 'check', complete: 'check', failed: 'cross', canceled: 'slash', expired: 'dashed',
-    pending: 'dot', completed: 'check', retrying: 'again', interrupted: 'slash', quiet: 'bars', draining: 'again', stopped: 'slash', done: 'check',
+    pending: 'dot', completed: 'check', retrying: 'again', interrupted: 'slash', quiet: 'bars', draining: 'again', stopped: 'slash', lost: 'cross', done: 'check',
     canary: 'half', canary_failed: 'cross',
 };
 

@@ -125,7 +125,8 @@ class Page:
 
     def evaluate(self, expression):
         """In the page's own world."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True,
+                           allowUnsafeEvalBlockedByCSP=False)
         if "exceptionDetails" in answer:
             raise PageError(f"{expression}: {answer['exceptionDetails'].get('exception', answer['exceptionDetails'])}")
         return answer["result"].get("value")
@@ -135,7 +136,7 @@ class Page:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                found = self.evaluate(f"(() => {{ {FIND}; return {expression}; }})()")
+                found = self.evaluate(f"(() => {{ {FIND}; const found = {expression}; return found instanceof Node || found; }})()")
             except PageError as error:  # the document is being replaced
                 found, last = None, str(error)
             else:
@@ -187,8 +188,8 @@ class Page:
             self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code["windowsVirtualKeyCode"])
 
     def fill(self, selector, text):
-        self.until(f"a field {selector}", f"document.querySelector({json.dumps(selector)})")
-        self.evaluate(f"(e => {{ e.focus(); e.select?.(); }})(document.querySelector({json.dumps(selector)}))")
+        self.until(f"the focus is in {selector}", "(e => { e?.focus(); e?.select?.(); return e && e === document.activeElement; })"
+                   f"(document.querySelector({json.dumps(selector)}))")
         self.write(text)
 
     # --- eyes ---

@@ -29,7 +29,7 @@ class Dashboard(DashboardTest):
 
         page.evaluate("window.same = true")  # of this document: nothing below loads it anew
         page.click("button", "Retry")
-        page.write("The shop has a new shelf")
+        page.fill("dialog textarea", "The shop has a new shelf")
         page.click("dialog button", "Retry")
         page.until("the retry is shown", f"location.hash.includes('runs/run_') && !location.hash.endsWith({run!r})")
         retry = page.evaluate("location.hash").rpartition("/")[2]
@@ -48,7 +48,7 @@ class Dashboard(DashboardTest):
         page.press("Enter")
         self.at_gate(page, "one")
         page.click("button", "Cancel")
-        page.write("Not needed any more")
+        page.fill("dialog textarea", "Not needed any more")
         page.click("dialog button", "Cancel the run")
         page.until("it is canceled", "document.querySelector('.lead .status').innerText === 'canceled'")
         page.until("Cancel cannot be pressed", "[...document.querySelectorAll('button')].find((b) => b.innerText === 'Cancel').disabled")

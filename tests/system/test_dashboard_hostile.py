@@ -8,7 +8,7 @@ import unittest
 from browser import PageError
 from pipelines import VALIDATE, VERIFY, shell
 from signed_in import BOOKSHOP, GATED, DashboardTest
-from stack import ROOT
+from stack import ROOT, wait_for
 
 MARKUP = """<img src=x onerror="hacked=1"><script>hacked=1</script>'"><svg onload=hacked=1><a href="javascript:hacked=1">x</a>"""
 SAYS = shell("says", f"cat <<'END'\n{MARKUP}\nEND\ncat >&2 <<'END'\n{MARKUP}\nEND\nexit 3", attempts=1)
@@ -80,6 +80,7 @@ class Hostile(DashboardTest):
         run = self.start()
         mine = self.page(at=f"#/runs/{run}")
         self.at_gate(mine, "one")
+        wait_for("only this run is at work", lambda: (self.stack.stats().get("queued", 0), self.stack.stats()["running"]) == (0, 1))
         before = self.stack.run_hash(run)
         counted = self.stack.stats()
         with another_site() as site:

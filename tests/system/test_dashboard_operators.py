@@ -20,7 +20,7 @@ class Operators(DashboardTest):
         page.evaluate(f"location.hash = '#/runs/{mine}'")
         self.at_gate(page, "one")
         page.click("button", "Cancel")
-        page.write("By the operator")
+        page.fill("dialog textarea", "By the operator")
         page.click("dialog button", "Cancel the run")
         page.until("it is canceled", "document.querySelector('.lead .status').innerText === 'canceled'")
         page.press("g", "a")
@@ -49,7 +49,7 @@ class Operators(DashboardTest):
         worker = self.stack.workers[0].id
         page.sees(worker)
         page.click("button", "Quiet")
-        page.write("Kernel update")
+        page.fill("dialog textarea", "Kernel update")
         page.click("dialog button", "Quiet")
         page.until("it is quiet", "document.querySelector('.worker .status').innerText === 'quiet'", seconds=20)
         page.click("button", "Resume")

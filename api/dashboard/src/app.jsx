@@ -22,7 +22,9 @@ import { go, to, useRoute } from './route.js';
 import { Run } from './run/run.jsx';
 import { nextTheme, theme } from './theme.js';
 
-const VIEWS = { overview: Overview, runs: Runs, failures: Failures, dead: Dead, bulk: Bulk, workers: Workers, queue: Queue, audit: Audit };
+const VIEWS = { // of whatever stands in an address
+    __proto__: null, overview: Overview, runs: Runs, failures: Failures, dead: Dead, bulk: Bulk, workers: Workers, queue: Queue, audit: Audit,
+};
 const FOR_OPERATORS = new Set(['workers', 'queue', 'audit']);
 const RUN_ID = /^run_[0-9a-z]{28}$/;
 

@@ -49,7 +49,7 @@ function Now({ data, me, reload }) {
 
 // --- charts ---
 
-const RATES = [['accepted', 'accepted'], ['started', 'running'], ['ended', 'good'], ['failed', 'bad']];
+const RATES = [['accepted', 'accent'], ['started', 'running'], ['ended', 'good'], ['failed', 'bad']];
 const perMinute = (n) => (n >= 100 ? number(Math.round(n)) : String(Math.round(n * 10) / 10));
 const whole = (n) => number(Math.round(n));
 
@@ -83,13 +83,13 @@ function Charts({ data }) {
         <div class="charts">
             <Chart title="Runs per minute" rows={rows} unit={perMinute}
                 lines={RATES.map(([name, colour]) => ({ name, colour, of: rate(name) }))} />
-            <Chart title="Depth" rows={rows} unit={whole} lines={[
+            <Chart title="Depth" rows={rows} unit={whole} whole lines={[
                 { name: 'queued', colour: 'accent', of: gauge('queued'), filled: true },
                 { name: 'running', colour: 'running', of: gauge('running') },
                 { name: 'blocked', colour: 'warn', of: gauge('blocked') }]} />
             <Chart title="Oldest queued run" rows={rows} unit={seconds}
                 lines={[{ name: 'waits', colour: 'accent', of: gauge('oldestSeconds'), filled: true }]} />
-            <Chart title="Slots" rows={rows} unit={whole} lines={[
+            <Chart title="Slots" rows={rows} unit={whole} whole lines={[
                 { name: 'slots', colour: 'quiet', of: gauge('slots') },
                 { name: 'busy', colour: 'running', of: gauge('busy'), filled: true }]} />
         </div>

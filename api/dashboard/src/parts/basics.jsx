@@ -1,5 +1,5 @@
 // The small things that pages are made of. All text goes into text nodes: there is no markup made of strings anywhere.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { ago, fullTime, shortId } from '../format.js';
 import { makeValue, useNow, useValue } from '../live.js';
 import { to } from '../route.js';
@@ -144,7 +144,7 @@ export function Notices() {
 // A dialog of the browser's own: it keeps the focus inside and closes by Escape.
 export function Dialog({ title, onClose, children }) {
     const box = useRef(null);
-    useEffect(() => {
+    useLayoutEffect(() => { // before anybody can type
         const before = document.activeElement;
         box.current.showModal();
         return () => before?.focus?.();

@@ -2,7 +2,7 @@
 const RING = <circle cx="6" cy="6" r="4.2" />;
 const SHAPES = {
     ring: RING,
-    dashed: <circle cx="6" cy="6" r="4.2" strokeDasharray="2 1.6" />,
+    dashed: <circle cx="6" cy="6" r="4.2" stroke-dasharray="2 1.6" />,
     half: <>{RING}<path d="M6 1.8a4.2 4.2 0 0 1 0 8.4z" class="filled" /></>,
     check: <><circle cx="6" cy="6" r="5" class="filled" /><path d="m3.7 6.2 1.6 1.6 3-3.3" class="cut" /></>,
     cross: <><circle cx="6" cy="6" r="5" class="filled" /><path d="m4.2 4.2 3.6 3.6m0-3.6L4.2 7.8" class="cut" /></>,

@@ -23,7 +23,7 @@ export function Inputs({ run, retained }) {
                 { name: 'Input', cell: (i) => <button type="button" class="file" disabled={i.retained === false} onClick={() => save(run.id, `input.${i.name}`)}>{i.fileName || i.name}</button> },
                 { name: 'As', cell: (i) => i.name },
                 { name: 'Size', class: 'number', cell: (i) => bytes(i.bytes) },
-                { name: 'SHA-256', cell: (i) => <Digest of={i.sha256} /> },
+                { name: 'SHA-256', class: 'long', cell: (i) => <Digest of={i.sha256} /> },
                 { name: 'Retained', cell: kept },
             ]} />
         </Card>
@@ -39,7 +39,7 @@ export function Artifacts({ run }) {
                 { name: 'File', class: 'wide', cell: (a) => <button type="button" class="file" disabled={run.status === 'expired'} onClick={() => save(run.id, a.key)}>{a.key}</button> },
                 { name: 'Type', cell: (a) => <span class="quiet clip">{a.contentType}</span> },
                 { name: 'Size', class: 'number', cell: (a) => bytes(a.bytes) },
-                { name: 'SHA-256', cell: (a) => <Digest of={a.sha256} /> },
+                { name: 'SHA-256', class: 'long', cell: (a) => <Digest of={a.sha256} /> },
             ]} />
         </Card>
     );

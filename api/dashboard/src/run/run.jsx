@@ -43,7 +43,7 @@ function useEvents(path, changed) {
 
 export function Run({ id, me }) {
     const path = `/api/runs/${encodeURIComponent(id)}`;
-    const { data: found, error, reload } = useLoad(path);
+    const { data: found, error, reload } = useLoad(path, { every: 15_000 }); // its events come sooner
     const run = found?.run ?? found;
     const events = useEvents(path, reload);
     const { data: preflight, reload: look } = useLoad(run ? `${path}/retry` : null, { every: 30_000 });

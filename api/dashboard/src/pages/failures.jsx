@@ -1,6 +1,6 @@
 import { number } from '../format.js';
 import { useLoad } from '../live.js';
-import { Card, Empty, Page, RunLink, Table, Time, Trouble, Waiting } from '../parts/basics.jsx';
+import { Card, Empty, Gauge, Page, RunLink, Table, Time, Trouble, Waiting } from '../parts/basics.jsx';
 import { to } from '../route.js';
 
 export function Failures({ me }) {
@@ -9,7 +9,7 @@ export function Failures({ me }) {
     const columns = [
         { name: 'Step', cell: (g) => <code>{g.step || '–'}</code> },
         { name: 'Error', cell: (g) => <a data-row href={to('runs', { status: 'failed', error: g.code })}><code>{g.code}</code></a> },
-        { name: 'Runs', class: 'number', cell: (g) => <span class="bar-cell"><meter class="bad-meter" min={0} max={most} value={g.count} aria-hidden="true" />{number(g.count)}</span> },
+        { name: 'Runs', class: 'number', cell: (g) => <span class="bar-cell"><Gauge class="bad" value={g.count} max={most} />{number(g.count)}</span> },
         { name: 'Last', cell: (g) => <Time at={g.lastAt} /> },
         { name: 'Last run', cell: (g) => <RunLink id={g.lastRun} /> },
         { name: '', class: 'acts', cell: (g) => <a class="button" href={to('bulk', { of: 'failed', step: g.step, code: g.code })}>Retry these…</a> },

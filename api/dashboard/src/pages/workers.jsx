@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { post, whyNot } from '../api.js';
 import { number } from '../format.js';
 import { useLoad } from '../live.js';
-import { Act, Card, Empty, Figure, Page, RunLink, Status, Time, Trouble, Waiting } from '../parts/basics.jsx';
+import { Card, Empty, Figure, Gauge, Page, RunLink, Status, Time, Trouble, Waiting } from '../parts/basics.jsx';
 import { Confirm } from '../parts/confirm.jsx';
 
 const ORDERS = {
@@ -41,7 +41,7 @@ function Worker({ worker, me, ask }) {
                 <Status of={worker.state} />
                 {worker.order && <small class="quiet">told to {worker.order}</small>}
             </header>
-            {worker.slots !== undefined && <p class="slots"><meter min={0} max={worker.slots || 1} value={worker.busy} aria-label="Slots busy" />{worker.busy} of {worker.slots} busy</p>}
+            {worker.slots !== undefined && <p class="slots"><Gauge value={worker.busy} max={worker.slots} />{worker.busy} of {worker.slots} busy</p>}
             {worker.runs?.length > 0 && <ul class="plain-list">{worker.runs.map((r) => <li key={r.run}><RunLink id={r.run} /> {r.step && <code class="quiet">{r.step}</code>}</li>)}</ul>}
             <p class="quiet small"><code class="clip" title={worker.id}>{worker.id}</code><br />
                 {worker.version && <>version {worker.version}; </>}last beat <Time at={worker.lastBeatAt} />{worker.startedAt && <>; started <Time at={worker.startedAt} /></>}

@@ -61,6 +61,10 @@ export function Figure({ name, value, note, href, of }) {
     return href ? <a class="figure" href={href}>{inside}</a> : <div class="figure">{inside}</div>;
 }
 
+export const Gauge = ({ value, max, class: more = '' }) => (
+    <span class={`gauge ${more}`} aria-hidden="true"><i style={{ width: `${Math.min(100, (100 * value) / Math.max(max, 1))}%` }} /></span>
+);
+
 // What a page says when it could not load, or has nothing to show.
 export function Trouble({ error, retry }) {
     if (!error) return null;

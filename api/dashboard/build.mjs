@@ -30,7 +30,9 @@ await esbuild.build({
 
 const named = (file) => {
     const [name, type] = file.split('.');
-    const digest = createHash('sha256').update(readFileSync(join(out, file))).digest('hex');
+    const digest = createHash('sha256')
+        .update(readFileSync(join(out, file)))
+        .digest('hex');
     return `${name}-${digest.slice(0, 16)}.${type}`;
 };
 const page = readFileSync(join(here, 'index.html'), 'utf8');

@@ -19,9 +19,11 @@ const unpacked = (name) => brotliDecompressSync(readFileSync(join(archives, name
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 writeFileSync(join(out, 'chromium'), unpacked('chromium.br'), { mode: 0o755 });
-for (const archive of ['al2023.tar.br', 'fonts.tar.br'])
-    execFileSync('tar', ['-x', '-C', out], { input: unpacked(archive) });
-writeFileSync(join(out, 'fonts.conf'), `<?xml version="1.0"?>
+for (const archive of ['al2023.tar.br', 'fonts.tar.br']) execFileSync('tar', ['-x', '-C', out], { input: unpacked(archive) });
+writeFileSync(
+    join(out, 'fonts.conf'),
+    `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><dir prefix="cwd">fonts</dir><cachedir prefix="cwd">fonts-cache</cachedir></fontconfig>
-`);
+`,
+);

@@ -37,8 +37,13 @@ export async function request(method, path, { body, headers, signal } = {}) {
     let answer;
     try {
         answer = await fetch(path, {
-            method, headers: sent, signal, body: body === undefined ? undefined : JSON.stringify(body),
-            cache: 'no-store', credentials: 'omit', redirect: 'error',
+            method,
+            headers: sent,
+            signal,
+            body: body === undefined ? undefined : JSON.stringify(body),
+            cache: 'no-store',
+            credentials: 'omit',
+            redirect: 'error',
         });
     } catch (failed) {
         if (failed.name === 'AbortError') throw failed;

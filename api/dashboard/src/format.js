@@ -2,7 +2,12 @@
 const count = new Intl.NumberFormat('en');
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const day = new Intl.DateTimeFormat('en-GB', {
-    day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit',
+    day: 'numeric',
+    month: 'short',
+    year: 'numeric',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
 });
 
 export const number = (n) => (typeof n === 'number' ? count.format(n) : '–');
@@ -25,8 +30,14 @@ export const seconds = (s) => (typeof s === 'number' ? duration(s * 1000) : '–
 export function ago(at, now) {
     const s = Math.round((now - new Date(at)) / 1000);
     const size = Math.abs(s);
-    const [n, unit] = size < 60 ? [size, 's'] : size < 3600 ? [Math.floor(size / 60), 'min']
-        : size < 172_800 ? [Math.floor(size / 3600), 'h'] : [Math.floor(size / 86_400), 'd'];
+    const [n, unit] =
+        size < 60
+            ? [size, 's']
+            : size < 3600
+              ? [Math.floor(size / 60), 'min']
+              : size < 172_800
+                ? [Math.floor(size / 3600), 'h']
+                : [Math.floor(size / 86_400), 'd'];
     if (size < 5) return 'just now';
     return s >= 0 ? `${n} ${unit} ago` : `in ${n} ${unit}`;
 }

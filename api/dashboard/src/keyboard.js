@@ -4,8 +4,14 @@ import { live } from './live.js';
 import { go, to } from './route.js';
 
 export const PAGES = [
-    ['o', 'overview', 'Overview'], ['r', 'runs', 'Runs'], ['f', 'failures', 'Failures'], ['d', 'dead', 'Dead letters'],
-    ['b', 'bulk', 'Bulk retry'], ['w', 'workers', 'Workers'], ['q', 'queue', 'Queue'], ['a', 'audit', 'Audit'],
+    ['o', 'overview', 'Overview'],
+    ['r', 'runs', 'Runs'],
+    ['f', 'failures', 'Failures'],
+    ['d', 'dead', 'Dead letters'],
+    ['b', 'bulk', 'Bulk retry'],
+    ['w', 'workers', 'Workers'],
+    ['q', 'queue', 'Queue'],
+    ['a', 'audit', 'Audit'],
 ];
 
 const CHORD = 1500;

@@ -49,9 +49,13 @@ export function useFeedConnection() {
             return undefined;
         }
         feedState.set('waiting');
-        return watch('/api/feed', (event) => {
-            for (const listener of feedListeners) listener(event);
-        }, (state) => feedState.set(state));
+        return watch(
+            '/api/feed',
+            (event) => {
+                for (const listener of feedListeners) listener(event);
+            },
+            (state) => feedState.set(state),
+        );
     }, [isLive, isVisible]);
 }
 

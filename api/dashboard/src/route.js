@@ -22,7 +22,9 @@ export function to(page, values = {}) {
     return `#/${path}${query.size ? `?${query}` : ''}`;
 }
 
-export const go = (hash) => { location.hash = hash; };
+export const go = (hash) => {
+    location.hash = hash;
+};
 
 export function useRoute() {
     const [route, setRoute] = useState(readRoute(location.hash));

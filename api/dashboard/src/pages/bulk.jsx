@@ -8,7 +8,8 @@ import { Act, Card, Empty, Page, say, Status, Time, Trouble, Waiting } from '../
 const GOING = new Set(['canary', 'running']);
 const FIELDS = ['of', 'org', 'projectId', 'step', 'code', 'rate', 'canary', 'reason'];
 
-const filled = (form) => Object.fromEntries(FIELDS.map((name) => [name, form.elements[name]?.value.trim()]).filter(([, value]) => value));
+const filled = (form) =>
+    Object.fromEntries(FIELDS.map((name) => [name, form.elements[name]?.value.trim()]).filter(([, value]) => value));
 
 export function Bulk({ me, query }) {
     const { data, error, reload } = useLoad('/api/bulk', { every: 2000 });
@@ -17,7 +18,9 @@ export function Bulk({ me, query }) {
             <Wave key={JSON.stringify(query)} me={me} query={query} onStarted={reload} />
             <Card title="Waves">
                 <Trouble error={error} retry={reload} />
-                {data ? (data.bulks ?? data.bulk ?? []).map((b) => <Progress key={b.id} bulk={b} me={me} onChange={reload} />) : !error && <Waiting />}
+                {data
+                    ? (data.bulks ?? data.bulk ?? []).map((b) => <Progress key={b.id} bulk={b} me={me} onChange={reload} />)
+                    : !error && <Waiting />}
                 {data && (data.bulks ?? data.bulk ?? []).length === 0 && <Empty title="No wave so far" />}
             </Card>
         </Page>
@@ -47,15 +50,25 @@ function Wave({ me, query, onStarted }) {
         }
         setBusy(false);
     };
-    const text = (name, label, more) => <label class="field">{label}<input name={name} defaultValue={query[name] ?? ''} autoComplete="off" spellcheck={false} {...more} /></label>;
+    const text = (name, label, more) => (
+        <label class="field">
+            {label}
+            <input name={name} defaultValue={query[name] ?? ''} autoComplete="off" spellcheck={false} {...more} />
+        </label>
+    );
     const why = whyNot(me);
     return (
         <Card title="New wave">
             <form class="filters" onSubmit={send} onInput={() => setMatched(null)}>
-                <label class="field">Of
+                <label class="field">
+                    Of
                     <select name="of">
-                        <option value="dead" selected={query.of !== 'failed'}>dead letters</option>
-                        <option value="failed" selected={query.of === 'failed'}>failed runs</option>
+                        <option value="dead" selected={query.of !== 'failed'}>
+                            dead letters
+                        </option>
+                        <option value="failed" selected={query.of === 'failed'}>
+                            failed runs
+                        </option>
                     </select>
                 </label>
                 {me.operator && text('org', 'Organisation', { required: true })}
@@ -67,13 +80,31 @@ function Wave({ me, query, onStarted }) {
                 {text('reason', 'Reason', { maxLength: 1000 })}
                 <div class="buttons">
                     <span class="act">
-                        {matched === null ? <button type="submit" disabled={busy || Boolean(why)}>Count</button>
-                            : <button type="submit" class="main" disabled={busy || matched.matched === 0}>Retry {number(matched.matched)}{matched.more ? ' or more' : ''}</button>}
+                        {matched === null ? (
+                            <button type="submit" disabled={busy || Boolean(why)}>
+                                Count
+                            </button>
+                        ) : (
+                            <button type="submit" class="main" disabled={busy || matched.matched === 0}>
+                                Retry {number(matched.matched)}
+                                {matched.more ? ' or more' : ''}
+                            </button>
+                        )}
                         {why && <small class="why">{why}</small>}
                     </span>
-                    {matched && <span role="status">{matched.matched === 0 ? 'No run is like this.' : `${number(matched.matched)}${matched.more ? ' or more' : ''} runs would be retried.`}</span>}
+                    {matched && (
+                        <span role="status">
+                            {matched.matched === 0
+                                ? 'No run is like this.'
+                                : `${number(matched.matched)}${matched.more ? ' or more' : ''} runs would be retried.`}
+                        </span>
+                    )}
                 </div>
-                {error && <p class="trouble" role="alert">{error}</p>}
+                {error && (
+                    <p class="trouble" role="alert">
+                        {error}
+                    </p>
+                )}
             </form>
         </Card>
     );
@@ -93,12 +124,24 @@ function Progress({ bulk, me, onChange }) {
     return (
         <article class="wave">
             <div class="wave-head">
-                <Status of={bulk.state} /><span>{bulk.of === 'dead' ? 'dead letters' : 'failed runs'}</span>
-                <span class="quiet"><Time at={bulk.startedAt} /> by <code>{bulk.by}</code>{bulk.reason ? `: ${bulk.reason}` : ''}</span>
-                {GOING.has(bulk.state) && <Act why={whyNot(me)} onClick={stop}>Stop</Act>}
+                <Status of={bulk.state} />
+                <span>{bulk.of === 'dead' ? 'dead letters' : 'failed runs'}</span>
+                <span class="quiet">
+                    <Time at={bulk.startedAt} /> by <code>{bulk.by}</code>
+                    {bulk.reason ? `: ${bulk.reason}` : ''}
+                </span>
+                {GOING.has(bulk.state) && (
+                    <Act why={whyNot(me)} onClick={stop}>
+                        Stop
+                    </Act>
+                )}
             </div>
             <progress max={Math.max(bulk.matched, 1)} value={done} aria-label="Progress" />
-            <p class="quiet">{number(bulk.retried)} of {number(bulk.matched)} retried{bulk.refused ? `, ${number(bulk.refused)} refused` : ''}; {number(bulk.rate)} a second; canary of {number(bulk.canary)}{bulk.canaryFailed ? `, of which ${number(bulk.canaryFailed)} failed` : ''}</p>
+            <p class="quiet">
+                {number(bulk.retried)} of {number(bulk.matched)} retried{bulk.refused ? `, ${number(bulk.refused)} refused` : ''};{' '}
+                {number(bulk.rate)} a second; canary of {number(bulk.canary)}
+                {bulk.canaryFailed ? `, of which ${number(bulk.canaryFailed)} failed` : ''}
+            </p>
         </article>
     );
 }

@@ -30,17 +30,29 @@ function Now({ data, me, reload }) {
     return (
         <>
             {data.warnings?.length > 0 && (
-                <ul class="warnings" aria-label="Warnings">{data.warnings.map((w) => (
-                    <li key={w.code}><Icon of="warning" /><span>{w.message}</span><code>{w.code}</code></li>
-                ))}</ul>
+                <ul class="warnings" aria-label="Warnings">
+                    {data.warnings.map((w) => (
+                        <li key={w.code}>
+                            <Icon of="warning" />
+                            <span>{w.message}</span>
+                            <code>{w.code}</code>
+                        </li>
+                    ))}
+                </ul>
             )}
             <Pauses paused={data.paused ?? []} me={me} onChange={reload} />
             <div class="figures" aria-label="Runs by status">
-                {STATUSES.map((s) => <Figure key={s} name={s} of={s} value={number(runs?.[s] ?? 0)} href={to('runs', { status: s })} />)}
+                {STATUSES.map((s) => (
+                    <Figure key={s} name={s} of={s} value={number(runs?.[s] ?? 0)} href={to('runs', { status: s })} />
+                ))}
                 <Figure name="Dead letters" value={number(data.dead)} href={to('dead')} />
                 <Figure name="Oldest queued" value={runs?.queued ? seconds(data.oldestQueuedSeconds) : '–'} />
-                <Figure name="Workers" value={number(workers?.live ?? 0)} href={me.operator ? to('workers') : undefined}
-                    note={`${number(workers?.busy ?? 0)} of ${number(workers?.slots ?? 0)} slots busy`} />
+                <Figure
+                    name="Workers"
+                    value={number(workers?.live ?? 0)}
+                    href={me.operator ? to('workers') : undefined}
+                    note={`${number(workers?.busy ?? 0)} of ${number(workers?.slots ?? 0)} slots busy`}
+                />
                 <Figure name="Durability" value={data.durability ?? '–'} note="append-only file" />
             </div>
         </>
@@ -49,7 +61,12 @@ function Now({ data, me, reload }) {
 
 // --- charts ---
 
-const RATES = [['accepted', 'accent'], ['started', 'running'], ['ended', 'good'], ['failed', 'bad']];
+const RATES = [
+    ['accepted', 'accent'],
+    ['started', 'running'],
+    ['ended', 'good'],
+    ['failed', 'bad'],
+];
 const perMinute = (n) => (n >= 100 ? number(Math.round(n)) : String(Math.round(n * 10) / 10));
 const whole = (n) => number(Math.round(n));
 
@@ -57,15 +74,27 @@ function History() {
     const [span, setSpan] = useState('hour');
     const { data, error, reload } = useLoad(withQuery('/api/history', { span }), { every: span === 'hour' ? 10_000 : 60_000 });
     const spans = (
-        <div class="choice" role="group" aria-label="Span">{[['hour', 'Hour'], ['week', 'Week']].map(([value, name]) => (
-            <button key={value} type="button" aria-pressed={span === value} onClick={() => setSpan(value)}>{name}</button>
-        ))}</div>
+        <div class="choice" role="group" aria-label="Span">
+            {[
+                ['hour', 'Hour'],
+                ['week', 'Week'],
+            ].map(([value, name]) => (
+                <button key={value} type="button" aria-pressed={span === value} onClick={() => setSpan(value)}>
+                    {name}
+                </button>
+            ))}
+        </div>
     );
     return (
         <Card title="Over time" side={spans}>
             <Trouble error={error} retry={reload} />
             {data && <Charts key={data.span} data={data} />}
-            {!data && !error && <div class="charts" aria-hidden="true"><div class="chart is-empty" /><div class="chart is-empty" /></div>}
+            {!data && !error && (
+                <div class="charts" aria-hidden="true">
+                    <div class="chart is-empty" />
+                    <div class="chart is-empty" />
+                </div>
+            )}
         </Card>
     );
 }
@@ -81,17 +110,39 @@ function Charts({ data }) {
     const gauge = (name) => (row) => row[at(name)];
     return (
         <div class="charts">
-            <Chart title="Runs per minute" rows={rows} unit={perMinute}
-                lines={RATES.map(([name, colour]) => ({ name, colour, of: rate(name) }))} />
-            <Chart title="Depth" rows={rows} unit={whole} whole lines={[
-                { name: 'queued', colour: 'accent', of: gauge('queued'), filled: true },
-                { name: 'running', colour: 'running', of: gauge('running') },
-                { name: 'blocked', colour: 'warn', of: gauge('blocked') }]} />
-            <Chart title="Oldest queued run" rows={rows} unit={seconds}
-                lines={[{ name: 'waits', colour: 'accent', of: gauge('oldestSeconds'), filled: true }]} />
-            <Chart title="Slots" rows={rows} unit={whole} whole lines={[
-                { name: 'slots', colour: 'quiet', of: gauge('slots') },
-                { name: 'busy', colour: 'running', of: gauge('busy'), filled: true }]} />
+            <Chart
+                title="Runs per minute"
+                rows={rows}
+                unit={perMinute}
+                lines={RATES.map(([name, colour]) => ({ name, colour, of: rate(name) }))}
+            />
+            <Chart
+                title="Depth"
+                rows={rows}
+                unit={whole}
+                whole
+                lines={[
+                    { name: 'queued', colour: 'accent', of: gauge('queued'), filled: true },
+                    { name: 'running', colour: 'running', of: gauge('running') },
+                    { name: 'blocked', colour: 'warn', of: gauge('blocked') },
+                ]}
+            />
+            <Chart
+                title="Oldest queued run"
+                rows={rows}
+                unit={seconds}
+                lines={[{ name: 'waits', colour: 'accent', of: gauge('oldestSeconds'), filled: true }]}
+            />
+            <Chart
+                title="Slots"
+                rows={rows}
+                unit={whole}
+                whole
+                lines={[
+                    { name: 'slots', colour: 'quiet', of: gauge('slots') },
+                    { name: 'busy', colour: 'running', of: gauge('busy'), filled: true },
+                ]}
+            />
         </div>
     );
 }

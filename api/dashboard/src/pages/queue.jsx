@@ -30,15 +30,33 @@ function Depth({ queue }) {
     return (
         <>
             <div class="figures">
-                <Figure name="queued" of="queued" value={number(queue.queued)} note={`oldest ${seconds(queue.oldestQueuedSeconds)}`} href={to('runs', { status: 'queued' })} />
+                <Figure
+                    name="queued"
+                    of="queued"
+                    value={number(queue.queued)}
+                    note={`oldest ${seconds(queue.oldestQueuedSeconds)}`}
+                    href={to('runs', { status: 'queued' })}
+                />
                 <Figure name="in streams" value={number(queue.inStreams)} />
                 <Figure name="delayed" value={number(queue.delayed)} note="backing off" />
                 <Figure name="held" value={number(queue.held)} note="by a pause" />
                 <Figure name="running" of="running" value={number(queue.running)} href={to('runs', { status: 'running' })} />
                 <Figure name="blocked" of="blocked" value={number(queue.blocked)} href={to('runs', { status: 'blocked' })} />
             </div>
-            <Card title="Rates"><Facts rows={[['Accepted', rate(per.accepted)], ['Started', rate(per.started)], ['Ended', rate(per.ended)]]} /></Card>
-            {tools.length > 0 && <Card title="Missing tools"><Facts rows={tools.map(([tool, n]) => [tool, `${number(n)} blocked`])} /></Card>}
+            <Card title="Rates">
+                <Facts
+                    rows={[
+                        ['Accepted', rate(per.accepted)],
+                        ['Started', rate(per.started)],
+                        ['Ended', rate(per.ended)],
+                    ]}
+                />
+            </Card>
+            {tools.length > 0 && (
+                <Card title="Missing tools">
+                    <Facts rows={tools.map(([tool, n]) => [tool, `${number(n)} blocked`])} />
+                </Card>
+            )}
         </>
     );
 }
@@ -62,14 +80,30 @@ function PauseForm({ me, onChange }) {
     return (
         <Card title="Pause">
             <form class="filters" onSubmit={pause}>
-                <label class="field">What
+                <label class="field">
+                    What
                     <select onChange={(e) => setWhat(e.currentTarget.value)}>
-                        <option value="all">everything</option><option value="mode">one mode</option><option value="projectId">one project</option>
+                        <option value="all">everything</option>
+                        <option value="mode">one mode</option>
+                        <option value="projectId">one project</option>
                     </select>
                 </label>
-                {what !== 'all' && <label class="field">{what === 'mode' ? 'Mode' : 'Project id'}<input name="name" required spellcheck={false} autoComplete="off" /></label>}
-                <label class="field">Reason<input name="reason" maxLength={1000} autoComplete="off" /></label>
-                <div class="buttons"><button type="submit" disabled={Boolean(why)}>Pause</button>{why && <small class="why">{why}</small>}</div>
+                {what !== 'all' && (
+                    <label class="field">
+                        {what === 'mode' ? 'Mode' : 'Project id'}
+                        <input name="name" required spellcheck={false} autoComplete="off" />
+                    </label>
+                )}
+                <label class="field">
+                    Reason
+                    <input name="reason" maxLength={1000} autoComplete="off" />
+                </label>
+                <div class="buttons">
+                    <button type="submit" disabled={Boolean(why)}>
+                        Pause
+                    </button>
+                    {why && <small class="why">{why}</small>}
+                </div>
             </form>
             <p class="quiet">A paused queue still accepts: what comes waits until it is resumed. Runs at work go on.</p>
         </Card>
@@ -87,16 +121,55 @@ function Scale({ query }) {
     return (
         <Card title="Workers wanted">
             <Trouble error={error} retry={reload} />
-            {data && <p class="answer"><strong>{number(data.workers)}</strong> {data.message}</p>}
+            {data && (
+                <p class="answer">
+                    <strong>{number(data.workers)}</strong> {data.message}
+                </p>
+            )}
             <form class="filters" onSubmit={ask} key={JSON.stringify(query)}>
-                <label class="field">Start within, s<input class="short" name="slo" inputMode="numeric" defaultValue={query.slo ?? ''} placeholder={String(inputs?.sloSeconds ?? 60)} /></label>
-                <label class="field">A run takes, s<input class="short" name="service" inputMode="numeric" defaultValue={query.service ?? ''} placeholder="as measured" /></label>
-                <div class="buttons"><button type="submit">Ask</button></div>
+                <label class="field">
+                    Start within, s
+                    <input
+                        class="short"
+                        name="slo"
+                        inputMode="numeric"
+                        defaultValue={query.slo ?? ''}
+                        placeholder={String(inputs?.sloSeconds ?? 60)}
+                    />
+                </label>
+                <label class="field">
+                    A run takes, s
+                    <input
+                        class="short"
+                        name="service"
+                        inputMode="numeric"
+                        defaultValue={query.service ?? ''}
+                        placeholder="as measured"
+                    />
+                </label>
+                <div class="buttons">
+                    <button type="submit">Ask</button>
+                </div>
             </form>
-            {inputs && <Facts rows={[
-                ['Arrive', rate(inputs.arrivalPerSecond)], ['A run takes', inputs.serviceKnown ? seconds(inputs.serviceSeconds) : `${seconds(inputs.serviceSeconds)} (a guess)`],
-                ['Wait', number(inputs.waiting)], ['Run', number(inputs.running)], ['Slots per worker', number(inputs.slotsPerWorker)], ['Live workers', number(inputs.liveWorkers)],
-                ['Not counted', `${number(left.held ?? 0)} held, ${number(left.delayed ?? 0)} delayed, ${number(left.blocked ?? 0)} blocked`]]} />}
+            {inputs && (
+                <Facts
+                    rows={[
+                        ['Arrive', rate(inputs.arrivalPerSecond)],
+                        [
+                            'A run takes',
+                            inputs.serviceKnown ? seconds(inputs.serviceSeconds) : `${seconds(inputs.serviceSeconds)} (a guess)`,
+                        ],
+                        ['Wait', number(inputs.waiting)],
+                        ['Run', number(inputs.running)],
+                        ['Slots per worker', number(inputs.slotsPerWorker)],
+                        ['Live workers', number(inputs.liveWorkers)],
+                        [
+                            'Not counted',
+                            `${number(left.held ?? 0)} held, ${number(left.delayed ?? 0)} delayed, ${number(left.blocked ?? 0)} blocked`,
+                        ],
+                    ]}
+                />
+            )}
         </Card>
     );
 }

@@ -20,15 +20,38 @@ export function SignIn({ message, onSignedIn }) {
     return (
         <main class="sign-in" id="main">
             <form onSubmit={submit} class="card">
-                <h1><span class="logo" aria-hidden="true">R</span> Reprise</h1>
-                <label class="field">API key
-                    <input name="key" type="password" autoFocus required autoComplete="off" spellcheck={false}
-                        placeholder="rp_…" value={key} onInput={(e) => setKey(e.currentTarget.value)} />
+                <h1>
+                    <span class="logo" aria-hidden="true">
+                        R
+                    </span>{' '}
+                    Reprise
+                </h1>
+                <label class="field">
+                    API key
+                    <input
+                        name="key"
+                        type="password"
+                        autoFocus
+                        required
+                        autoComplete="off"
+                        spellcheck={false}
+                        placeholder="rp_…"
+                        value={key}
+                        onInput={(e) => setKey(e.currentTarget.value)}
+                    />
                 </label>
-                {error && <p class="trouble" role="alert">{error}</p>}
-                <button type="submit" class="main" disabled={busy}>Sign in</button>
-                <p class="quiet">The key stays in this tab and is forgotten when it closes. <code>reprise-api keys create</code> makes one:
-                    an organisation's shows its own runs, an operator's shows all.</p>
+                {error && (
+                    <p class="trouble" role="alert">
+                        {error}
+                    </p>
+                )}
+                <button type="submit" class="main" disabled={busy}>
+                    Sign in
+                </button>
+                <p class="quiet">
+                    The key stays in this tab and is forgotten when it closes. <code>reprise-api keys create</code> makes one: an
+                    organisation's shows its own runs, an operator's shows all.
+                </p>
             </form>
         </main>
     );

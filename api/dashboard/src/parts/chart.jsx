@@ -35,15 +35,26 @@ function options(width, lines, unit, whole) {
     const axis = { stroke: text, grid, ticks: { show: false }, font: '11px system-ui, sans-serif' };
     const shown = (_, value) => (value === null || value === undefined ? '–' : unit(value));
     return {
-        width, height: HEIGHT, cursor: { sync: { key: 'overview' }, y: false, points: { size: 6 } },
+        width,
+        height: HEIGHT,
+        cursor: { sync: { key: 'overview' }, y: false, points: { size: 6 } },
         scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.1, 1)] } },
-        axes: [{ ...axis, grid: { show: false }, size: 26, space: 70, values: tickTime },
-            { ...axis, size: 56, values: (_, ticks) => ticks.map(unit), ...(whole && { incrs: WHOLE_STEPS }) }],
+        axes: [
+            { ...axis, grid: { show: false }, size: 26, space: 70, values: tickTime },
+            { ...axis, size: 56, values: (_, ticks) => ticks.map(unit), ...(whole && { incrs: WHOLE_STEPS }) },
+        ],
         legend: { markers: { width: 0, fill: (plot, i) => (i ? plot.series[i].stroke(plot, i) : 'transparent') } },
-        series: [{ label: 'at', value: (_, at) => (at ? `${day.format(at * 1000)} ${seconds.format(at * 1000)}` : '–') }, ...lines.map((line) => ({
-            label: line.name, stroke: colour(line.colour), width: 1.5, points: { show: (plot) => plot.data[0].length < FEW, size: 4 }, value: shown,
-            fill: line.filled ? colour(`${line.colour}-faint`) : undefined,
-        }))],
+        series: [
+            { label: 'at', value: (_, at) => (at ? `${day.format(at * 1000)} ${seconds.format(at * 1000)}` : '–') },
+            ...lines.map((line) => ({
+                label: line.name,
+                stroke: colour(line.colour),
+                width: 1.5,
+                points: { show: (plot) => plot.data[0].length < FEW, size: 4 },
+                value: shown,
+                fill: line.filled ? colour(`${line.colour}-faint`) : undefined,
+            })),
+        ],
     };
 }
 

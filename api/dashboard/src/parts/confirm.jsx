@@ -28,14 +28,29 @@ export function Confirm({ title, button, kind = 'main', children, act, onClose }
         <Dialog title={title} onClose={onClose}>
             <form onSubmit={submit}>
                 {children}
-                <label class="field">Reason <small>optional; kept with the run and in the audit</small>
-                    <textarea name="reason" rows="3" maxLength={LONGEST_REASON} autoFocus value={reason}
-                        onInput={(e) => setReason(e.currentTarget.value)} />
+                <label class="field">
+                    Reason <small>optional; kept with the run and in the audit</small>
+                    <textarea
+                        name="reason"
+                        rows="3"
+                        maxLength={LONGEST_REASON}
+                        autoFocus
+                        value={reason}
+                        onInput={(e) => setReason(e.currentTarget.value)}
+                    />
                 </label>
-                {error && <p class="trouble" role="alert">{error}</p>}
+                {error && (
+                    <p class="trouble" role="alert">
+                        {error}
+                    </p>
+                )}
                 <div class="buttons">
-                    <button type="button" onClick={onClose}>Back</button>
-                    <button type="submit" class={kind} disabled={busy}>{button}</button>
+                    <button type="button" onClick={onClose}>
+                        Back
+                    </button>
+                    <button type="submit" class={kind} disabled={busy}>
+                        {button}
+                    </button>
                 </div>
             </form>
         </Dialog>

@@ -6,8 +6,20 @@ export function Pager({ page, query, next }) {
     if (!cursor && !next) return null;
     return (
         <nav class="pager" aria-label="Pages">
-            {cursor ? <a class="button" href={to(page, others)}>Newest</a> : <span />}
-            {next ? <a class="button" href={to(page, { ...others, cursor: next })}>Older</a> : <span class="quiet">The oldest are on this page.</span>}
+            {cursor ? (
+                <a class="button" href={to(page, others)}>
+                    Newest
+                </a>
+            ) : (
+                <span />
+            )}
+            {next ? (
+                <a class="button" href={to(page, { ...others, cursor: next })}>
+                    Older
+                </a>
+            ) : (
+                <span class="quiet">The oldest are on this page.</span>
+            )}
         </nav>
     );
 }

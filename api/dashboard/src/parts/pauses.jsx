@@ -19,12 +19,21 @@ export function Pauses({ paused, me, onChange }) {
         onChange();
     };
     return (
-        <ul class="pauses" aria-label="Pauses">{paused.map((p) => (
-            <li key={`${p.what} ${p.name}`}>
-                <Icon of="bars" />
-                <span><strong>{pauseName(p)}</strong> is paused <Time at={p.since} /> by <code>{p.by}</code>{p.reason ? `: ${p.reason}` : ''}</span>
-                {me.operator && <Act why={whyNot(me)} onClick={() => resume(p)}>Resume</Act>}
-            </li>
-        ))}</ul>
+        <ul class="pauses" aria-label="Pauses">
+            {paused.map((p) => (
+                <li key={`${p.what} ${p.name}`}>
+                    <Icon of="bars" />
+                    <span>
+                        <strong>{pauseName(p)}</strong> is paused <Time at={p.since} /> by <code>{p.by}</code>
+                        {p.reason ? `: ${p.reason}` : ''}
+                    </span>
+                    {me.operator && (
+                        <Act why={whyNot(me)} onClick={() => resume(p)}>
+                            Resume
+                        </Act>
+                    )}
+                </li>
+            ))}
+        </ul>
     );
 }

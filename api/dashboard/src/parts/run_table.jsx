@@ -11,9 +11,20 @@ function What({ run }) {
     const error = run.status === 'failed' ? failedStep(run) : null;
     return (
         <div class="what">
-            <span class="clip" title={title}>{title ?? <span class="quiet">untitled</span>}</span>
-            {lineage && <small class="quiet clip">retry {lineage.retryNumber}{lineage.reason ? `: ${lineage.reason}` : ''}</small>}
-            {error && <small class="bad clip" title={error.error.message}>{error.name}: {error.error.code}</small>}
+            <span class="clip" title={title}>
+                {title ?? <span class="quiet">untitled</span>}
+            </span>
+            {lineage && (
+                <small class="quiet clip">
+                    retry {lineage.retryNumber}
+                    {lineage.reason ? `: ${lineage.reason}` : ''}
+                </small>
+            )}
+            {error && (
+                <small class="bad clip" title={error.error.message}>
+                    {error.name}: {error.error.code}
+                </small>
+            )}
             {!error && run.currentStep && run.status === 'running' && <small class="quiet clip">{run.currentStep}</small>}
         </div>
     );
@@ -35,6 +46,13 @@ export function RunTable({ runs, me, empty }) {
         { name: 'Started', cell: (run) => <Time at={run.createdAt} /> },
         { name: 'Took', class: 'number', cell: (run) => <Took run={run} /> },
     ].filter(Boolean);
-    return <Table label="Runs" columns={columns} rows={runs} id={(run) => run.id}
-        empty={empty ?? <Empty title="No runs yet">POST /api/reports/start makes one.</Empty>} />;
+    return (
+        <Table
+            label="Runs"
+            columns={columns}
+            rows={runs}
+            id={(run) => run.id}
+            empty={empty ?? <Empty title="No runs yet">POST /api/reports/start makes one.</Empty>}
+        />
+    );
 }

@@ -36,12 +36,33 @@ export function StepDetail({ run, step }) {
     const files = (step.artifacts ?? []).filter((one) => one !== key);
     return (
         <div class="step-detail">
-            {error && <p class="trouble"><code>{error.code}</code> <span class="said">{error.message}</span></p>}
-            <Facts rows={[
-                ['Attempt', step.attempt], ['Exit code', error?.exitCode], ['Signal', error?.signal], ['Optional', step.required === false && 'the run goes on without it'],
-                ['Left', files.length > 0 && files.map((one) => <button key={one} type="button" class="file" onClick={() => save(run.id, one)}>{one}</button>)],
-            ]} />
-            {hasLog ? <Log key={`${step.attempt} ${step.status}`} run={run.id} name={key} /> : <p class="quiet">No log{step.status === 'running' ? ' yet' : ''}.</p>}
+            {error && (
+                <p class="trouble">
+                    <code>{error.code}</code> <span class="said">{error.message}</span>
+                </p>
+            )}
+            <Facts
+                rows={[
+                    ['Attempt', step.attempt],
+                    ['Exit code', error?.exitCode],
+                    ['Signal', error?.signal],
+                    ['Optional', step.required === false && 'the run goes on without it'],
+                    [
+                        'Left',
+                        files.length > 0 &&
+                            files.map((one) => (
+                                <button key={one} type="button" class="file" onClick={() => save(run.id, one)}>
+                                    {one}
+                                </button>
+                            )),
+                    ],
+                ]}
+            />
+            {hasLog ? (
+                <Log key={`${step.attempt} ${step.status}`} run={run.id} name={key} />
+            ) : (
+                <p class="quiet">No log{step.status === 'running' ? ' yet' : ''}.</p>
+            )}
         </div>
     );
 }
@@ -58,8 +79,12 @@ function Log({ run, name }) {
     return (
         <div class="log">
             {log?.cut && <p class="quiet">The last {SHOWN >> 10} KiB.</p>}
-            <pre tabIndex={0} aria-label={`Log ${name}`}>{log ? log.text || '(empty)' : ' '}</pre>
-            <button type="button" class="file" onClick={() => save(run, name)}>Save the whole log</button>
+            <pre tabIndex={0} aria-label={`Log ${name}`}>
+                {log ? log.text || '(empty)' : ' '}
+            </pre>
+            <button type="button" class="file" onClick={() => save(run, name)}>
+                Save the whole log
+            </button>
         </div>
     );
 }

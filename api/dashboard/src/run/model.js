@@ -28,7 +28,8 @@ export function timelineOf(events, steps, now) {
         const status = statusOf(event);
         if (kindOf(event) === 'run') {
             waiting = close(waiting, at, waiting?.status);
-            if (working && status !== 'running') working = close(working, at, isEnded(status) && status !== 'canceled' ? status : 'interrupted');
+            if (working && status !== 'running')
+                working = close(working, at, isEnded(status) && status !== 'canceled' ? status : 'interrupted');
             if (WAITS[status]) {
                 waiting = { from: at, to: now, status, open: true };
                 lane(WAITS[status], 'wait').spans.push(waiting);

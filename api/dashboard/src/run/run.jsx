@@ -20,19 +20,30 @@ function useEvents(path, changed) {
     const isLive = useValue(live);
     const told = useRef(changed);
     told.current = changed;
-    const withWho = useCallback(() => get(`${path}/history`).then((h) => setEvents((before) => merged(before, h.events)), () => {}), [path]);
+    const withWho = useCallback(
+        () =>
+            get(`${path}/history`).then(
+                (h) => setEvents((before) => merged(before, h.events)),
+                () => {},
+            ),
+        [path],
+    );
     useEffect(() => {
         withWho();
         if (!isLive) return undefined;
         let timer = 0;
-        const stop = watch(`${path}/events`, ({ data }) => {
-            setEvents((before) => merged(before, [data]));
-            clearTimeout(timer);
-            timer = setTimeout(() => {
-                told.current();
-                withWho();
-            }, SETTLES);
-        }, () => {});
+        const stop = watch(
+            `${path}/events`,
+            ({ data }) => {
+                setEvents((before) => merged(before, [data]));
+                clearTimeout(timer);
+                timer = setTimeout(() => {
+                    told.current();
+                    withWho();
+                }, SETTLES);
+            },
+            () => {},
+        );
         return () => {
             clearTimeout(timer);
             stop();
@@ -48,20 +59,35 @@ export function Run({ id, me }) {
     const events = useEvents(path, reload);
     const { data: preflight, reload: look } = useLoad(run ? `${path}/retry` : null, { every: 30_000 });
     const status = run?.status;
-    useEffect(() => { if (status) look(); }, [status, look]);
+    useEffect(() => {
+        if (status) look();
+    }, [status, look]);
     if (!run) return <Page title="Run">{error ? <Trouble error={error} retry={reload} /> : <Waiting />}</Page>;
     const retained = new Map((preflight?.inputs ?? []).map((input) => [input.name, input]));
     const document = run.inputSummary?.document?.title ?? run.inputSummary?.openapi?.fileName ?? 'Run';
     return (
-        <Page title={document} side={<Acts run={run} me={me} preflight={preflight} onChange={reload} />}
-            lead={<><Status of={run.status} /> <code class="id">{run.id}</code><Copy text={run.id} /></>}>
+        <Page
+            title={document}
+            side={<Acts run={run} me={me} preflight={preflight} onChange={reload} />}
+            lead={
+                <>
+                    <Status of={run.status} /> <code class="id">{run.id}</code>
+                    <Copy text={run.id} />
+                </>
+            }>
             <Trouble error={error} retry={reload} />
             <Why run={run} path={path} />
             <Summary run={run} />
             <Timeline run={run} events={events} />
             <div class="two-columns">
-                <div><Inputs run={run} retained={retained} /><Artifacts run={run} /></div>
-                <div><Lineage run={run} me={me} /><Events events={events} /></div>
+                <div>
+                    <Inputs run={run} retained={retained} />
+                    <Artifacts run={run} />
+                </div>
+                <div>
+                    <Lineage run={run} me={me} />
+                    <Events events={events} />
+                </div>
             </div>
         </Page>
     );
@@ -73,15 +99,28 @@ function Summary({ run }) {
     const quality = run.artifactManifest?.quality;
     return (
         <Card>
-            <Facts rows={[
-                ['Project', <a href={to('runs', { projectId: run.projectId })}><code>{run.projectId}</code></a>],
-                ['Organisation', run.orgId], ['By', run.createdByUserId], ['Mode', run.mode], ['Verdict', run.verdict?.replace('_', ' ')],
-                ['Accepted', <Time at={run.createdAt} />],
-                [ended ? 'Took' : 'So far', duration((run.completedAt ? new Date(run.completedAt) : now) - new Date(run.createdAt))],
-                ['Step', !ended && run.currentStep],
-                ['Lint', quality?.errors !== undefined && `${quality.errors} errors, ${quality.warnings} warnings`],
-                ['Notes', run.notes && <span class="said">{run.notes}</span>],
-            ]} />
+            <Facts
+                rows={[
+                    [
+                        'Project',
+                        <a href={to('runs', { projectId: run.projectId })}>
+                            <code>{run.projectId}</code>
+                        </a>,
+                    ],
+                    ['Organisation', run.orgId],
+                    ['By', run.createdByUserId],
+                    ['Mode', run.mode],
+                    ['Verdict', run.verdict?.replace('_', ' ')],
+                    ['Accepted', <Time at={run.createdAt} />],
+                    [
+                        ended ? 'Took' : 'So far',
+                        duration((run.completedAt ? new Date(run.completedAt) : now) - new Date(run.createdAt)),
+                    ],
+                    ['Step', !ended && run.currentStep],
+                    ['Lint', quality?.errors !== undefined && `${quality.errors} errors, ${quality.warnings} warnings`],
+                    ['Notes', run.notes && <span class="said">{run.notes}</span>],
+                ]}
+            />
         </Card>
     );
 }
@@ -94,7 +133,9 @@ function Why({ run, path }) {
     return (
         <div class="explain" role="status">
             <strong>Why it waits</strong>
-            <span>{data.message} {data.freedBy && <span class="quiet">{data.freedBy}</span>}</span>
+            <span>
+                {data.message} {data.freedBy && <span class="quiet">{data.freedBy}</span>}
+            </span>
             <code>{data.reason}</code>
         </div>
     );
@@ -115,11 +156,20 @@ function Acts({ run, me, preflight, onChange }) {
     };
     return (
         <div class="run-acts">
-            <Act kind="main" why={noRetry} onClick={() => setAsked('retry')}>Retry</Act>
-            {(mayAct(me) || !isEnded(run.status)) && <Act kind="bad" why={noCancel} onClick={() => setAsked('cancel')}>Cancel</Act>}
+            <Act kind="main" why={noRetry} onClick={() => setAsked('retry')}>
+                Retry
+            </Act>
+            {(mayAct(me) || !isEnded(run.status)) && (
+                <Act kind="bad" why={noCancel} onClick={() => setAsked('cancel')}>
+                    Cancel
+                </Act>
+            )}
             {asked === 'retry' && <RetryDialog run={run.id} onClose={close} />}
-            {asked === 'cancel' && <Confirm title="Cancel this run" button="Cancel the run" kind="bad" act={cancel} onClose={close}>
-                <p>It ends now, and what it is at is killed. It can be retried later.</p></Confirm>}
+            {asked === 'cancel' && (
+                <Confirm title="Cancel this run" button="Cancel the run" kind="bad" act={cancel} onClose={close}>
+                    <p>It ends now, and what it is at is killed. It can be retried later.</p>
+                </Confirm>
+            )}
         </div>
     );
 }

@@ -19,7 +19,8 @@ namespace {
 // What strangers wrote (names, reasons, logs) is shown in the origin that holds the key: no script but ours, no markup made of
 // text, nothing sent elsewhere, and nobody frames it.
 constexpr std::string_view page_policy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri "
+    "'none'; "
     "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 struct asset {

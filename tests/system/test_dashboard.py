@@ -121,6 +121,15 @@ class Dashboard(DashboardTest):
         page.click("dialog button", "Retry")
         page.until("the retry is shown", "location.hash.startsWith('#/runs/run_')")
 
+    def test_many_are_counted_retried_and_their_progress_is_seen(self):
+        self.failed()
+        page = self.page(at="#/bulk?of=failed")
+        page.click("button", "Count")
+        page.sees("would be retried")
+        page.click("form button", "Retry")
+        page.until("the wave has ended", "['done', 'canary failed'].includes(document.querySelector('.wave .status')?.innerText)", seconds=30)
+        page.screenshot("bulk-wave-1280-light")
+
     def test_updates_can_be_paused(self):
         run = self.start()
         page = self.page(at=f"#/runs/{run}")

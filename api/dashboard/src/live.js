@@ -107,7 +107,8 @@ export function useLoad(path, { every = 0, on } = {}) {
     useEffect(() => {
         let timer = 0;
         const listener = (event) => {
-            if (!wanted.current?.(event) || timer) return;
+            const isWanted = wanted.current && (event.type === 'skipped' || wanted.current(event)); // some were not told
+            if (!isWanted || timer) return;
             timer = setTimeout(() => {
                 timer = 0;
                 reload();

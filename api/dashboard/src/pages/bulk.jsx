@@ -19,9 +19,9 @@ export function Bulk({ me, query }) {
             <Card title="Waves">
                 <Trouble error={error} retry={reload} />
                 {data
-                    ? (data.bulks ?? data.bulk ?? []).map((b) => <Progress key={b.id} bulk={b} me={me} onChange={reload} />)
+                    ? data.bulks.map((b) => <Progress key={b.id} bulk={b} me={me} onChange={reload} />)
                     : !error && <Waiting />}
-                {data && (data.bulks ?? data.bulk ?? []).length === 0 && <Empty title="No wave so far" />}
+                {data && data.bulks.length === 0 && <Empty title="No wave so far" />}
             </Card>
         </Page>
     );

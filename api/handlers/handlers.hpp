@@ -45,6 +45,8 @@ handled watch_all(request& req, services& s);
 handled live(request& req, services& s);
 handled describe(request& req, services& s);
 handled ready(request& req, services& s);
+handled show_dashboard(request& req, services& s);
+handled dashboard_asset(request& req, services& s);
 handled show_metrics(request& req, services& s);
 
 // What readyz says: nothing if the process can do its work now.

@@ -156,6 +156,8 @@ class Document:
             for line in answer.body.decode().splitlines():
                 if line.startswith("data: "):
                     yield from self.schemas.wrong(json.loads(line[6:]), content[media]["schema"], "event")
+        elif not media.endswith("json"):
+            yield from self.schemas.wrong(answer.body.decode(), content[media]["schema"], "body")
         else:
             yield from self.schemas.wrong(answer.json, content[media]["schema"], "body")
 

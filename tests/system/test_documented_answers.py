@@ -1,6 +1,7 @@
 """Real answers, each held to the OpenAPI document: what works, what is refused, and what cannot be done just now."""
 import concurrent.futures
 import json
+import re
 import unittest
 
 from documented import FILE, Document, DocumentedApi
@@ -46,9 +47,10 @@ class Answers(StackTest):
         """(method, a target that exists, operation) of every operation."""
         query = {"/api/artifacts/download": f"?runId={self.run_id}&key=input.openapi"}
         project = self.api.get("/api/projects").json["projects"][0]["id"]
+        asset = re.search(r"/dashboard/(app-\w+\.js)", self.api.get("/dashboard/").body.decode())[1]
         for (method, path), operation in self.document.operations.items():
             there = {"runId": self.run_id, "projectId": project, "bulkId": self.bulk_id, "workerId": self.stack.workers[0].id,
-                     "order": "resume"}
+                     "order": "resume", "asset": asset}
             yield method, path.format(**there) + query.get(path, ""), operation
 
     def api_for(self, operation):
@@ -64,7 +66,7 @@ class Answers(StackTest):
 
     def test_a_path_takes_the_documented_methods_and_no_other(self):
         for path in self.document.tree["paths"]:
-            target = path.format(runId=self.run_id, projectId=NO_PROJECT, bulkId=NO_BULK, workerId="nobody", order="quiet")
+            target = path.format(runId=self.run_id, projectId=NO_PROJECT, bulkId=NO_BULK, workerId="nobody", order="quiet", asset="none")
             methods = {method for method, its in self.document.operations if its == path}
             wanted = methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
             for method in ("DELETE", "PUT", "PATCH", "OPTIONS"):
@@ -162,7 +164,7 @@ class Answers(StackTest):
     def test_what_is_not_there_is_not_found(self):
         for (method, path), operation in self.document.operations.items():
             if "{" in path:
-                target = path.format(runId=NOBODY, projectId=NO_PROJECT, bulkId=NO_BULK, workerId="nobody", order="quiet")
+                target = path.format(runId=NOBODY, projectId=NO_PROJECT, bulkId=NO_BULK, workerId="nobody", order="quiet", asset="none")
                 answer = self.api_for(operation).call(method, target, BODY if method == "POST" else None)
                 self.assertEqual(answer.status, 404, target)
         self.got(404, "GET", f"/api/artifacts/download?runId={NOBODY}&key=input.openapi")
@@ -211,7 +213,7 @@ class Refusals(unittest.TestCase):
             if operation["security"]:
                 # Complete: a key that was right a moment ago is not looked up again, and the request is read first.
                 query = f"?runId={run}&key=input.openapi" if path.endswith("/download") else ""
-                target = path.format(runId=run, projectId=NO_PROJECT, bulkId=NO_BULK, workerId="nobody", order="quiet") + query
+                target = path.format(runId=run, projectId=NO_PROJECT, bulkId=NO_BULK, workerId="nobody", order="quiet", asset="none") + query
                 yield method, target, BODY if method == "POST" else None, operation
 
     def test_429_for_a_key_that_asks_too_often(self):

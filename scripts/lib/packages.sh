@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by setup: the distribution's packages.
 
-# Each is asked for by name, and each is named in the README with why. `$1`: for what beside building and running: lint, fuzz, bench.
+# Each is asked for by name, and each is named in the README with why. `$1`: for what beside building and running: lint, fuzz, test, bench.
 wanted_packages() {
     echo g++ cmake ninja-build ccache pkg-config git ca-certificates curl
     echo libhiredis-dev rapidjson-dev libssl-dev libcli11-dev libspdlog-dev libfmt-dev
@@ -10,6 +10,7 @@ wanted_packages() {
     case $1 in
         lint) echo clang-format clang-tidy shellcheck ;;
         fuzz) echo clang libclang-rt ;;
+        test) echo clang libclang-rt prometheus-redis-exporter ;;
         bench) echo wrk valgrind python3-matplotlib ;;
     esac
     node_packages
@@ -33,7 +34,7 @@ satisfied_otherwise() {
     case $1 in
         redis-server) command -v redis-server || command -v valkey-server ;;
         redis-tools) command -v redis-cli || command -v valkey-cli ;;
-        clang-format | clang-tidy | shellcheck) command -v "$1" ;;
+        clang-format | clang-tidy | shellcheck | prometheus-redis-exporter) command -v "$1" ;;
         libclang-rt) dpkg-query -W -f '${db:Status-Status}\n' 'libclang-rt-*-dev' | grep -x installed ;;
         *) return 1 ;;
     esac >/dev/null 2>&1
@@ -79,12 +80,15 @@ install_missing() {
     done
 
     note "Installing: ${missing[*]} (a few minutes on a fresh machine)"
-    local redis_is_new=
-    [[ " ${missing[*]} " != *" redis-server "* ]] || redis_is_new=1
-    if [[ $redis_is_new ]]; then hold_back_redis; fi
+    local service
+    local -a new_services=()
+    for service in "${services[@]}"; do
+        [[ " ${missing[*]} " != *" $service "* ]] || new_services+=("$service")
+    done
+    if ((${#new_services[@]})); then hold_back_services; fi
     up_to 3 apt_get -y --no-install-recommends install "${missing[@]}" ||
         die "could not install the packages; the lines above say why"
-    if [[ $redis_is_new ]]; then keep_redis_stopped; fi
+    for service in ${new_services[@]+"${new_services[@]}"}; do keep_stopped "$service"; done
 }
 
 # Hundreds of lines that nobody reads, unless it fails.
@@ -139,22 +143,23 @@ find_root() {
 
 as_root() { ${root_by:+"$root_by"} "$@"; }
 
-# We need the program, not a service on port 6379 that nobody asked for. The policy file is the documented
+# We need the programs, not services on their ports that nobody asked for. The policy file is the documented
 # way to keep an installation from starting one; it goes again at once. An existing one is left alone.
+services=(redis-server prometheus-redis-exporter)
 policy=/usr/sbin/policy-rc.d
-hold_back_redis() {
+hold_back_services() {
     if [[ -e $policy ]]; then return; fi
     trap 'as_root rm -f "$policy"' EXIT
     # shellcheck disable=SC2016  # $1 is for the policy file
-    printf '#!/bin/sh\ncase $1 in redis-server*) exit 101 ;; esac\nexit 0\n' |
+    printf '#!/bin/sh\ncase $1 in %s) exit 101 ;; esac\nexit 0\n' "$(printf '%s*\n' "${services[@]}" | paste -sd '|')" |
         as_root tee "$policy" >/dev/null
     as_root chmod 755 "$policy"
 }
 
-keep_redis_stopped() {
+keep_stopped() {
     if [[ -d /run/systemd/system ]]; then
-        as_root systemctl disable --quiet redis-server.service 2>/dev/null || true
-        say "redis-server is installed for its program; its system service is left disabled"
+        as_root systemctl disable --quiet "$1.service" 2>/dev/null || true
+        say "$1 is installed for its program; its system service is left disabled"
     fi
 }
 

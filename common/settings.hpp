@@ -45,6 +45,9 @@ struct common_settings {
     std::string blob_root() const; // path of `blobs`
 };
 
+// The first line of a file that not everyone may read. Throws std::invalid_argument that names the file.
+std::string read_password(const std::string& file);
+
 // `help` is the flag's text; the environment's name is added to it.
 template <class T>
 void add_setting(CLI::App& app, const std::string& flag, T& where, const std::string& environment,

@@ -1,4 +1,6 @@
-// reprise-api: the HTTP front end, and administration. Reads the command line; serve.cpp, admin.cpp and doctor.cpp do the rest.
+// reprise-api: the HTTP front end, and administration. Reads the command line; serve.cpp, admin.cpp,
+// acl.cpp and doctor.cpp do the rest.
+#include "api/acl.hpp"
 #include "api/admin.hpp"
 #include "api/doctor.hpp"
 #include "api/serve.hpp"
@@ -80,9 +82,20 @@ int main(int argc, char** argv) {
     doctor->add_flag("--digests", checkup.digests, "also read every blob and compare its SHA-256");
     doctor->add_flag("--json", checkup.json, "print one JSON object");
 
+    reprise::api::acl_order users;
+    auto* acl = app.add_subcommand("acl", "print the users of Redis, each with what it needs, as Redis' aclfile");
+    acl->add_option("--passwords", users.passwords,
+                    "directory with a file for each user, named like it, that holds its password")
+        ->required();
+    acl->add_flag("--make", users.make, "make the files that are missing, with random passwords");
+
     if (const auto status = reprise::read_command_line(app, argc, argv))
         return *status;
     try {
+        if (acl->parsed()) {
+            reprise::api::print_acl(users);
+            return 0;
+        }
         settings.validate();
         reprise::log::configure(settings.common.log_level, "api");
     } catch (const std::invalid_argument& e) {

@@ -21,19 +21,19 @@ void require(bool holds, const std::string& what) {
         throw std::invalid_argument(what);
 }
 
-std::string password_in(const std::string& file) {
+} // namespace
+
+std::string read_password(const std::string& file) {
     namespace fs = std::filesystem;
     std::error_code ec;
     const auto permissions = fs::status(file, ec).permissions();
     std::ifstream in(file);
     std::string line;
-    require(!ec && in && std::getline(in, line), "REPRISE_REDIS_PASSWORD_FILE: cannot read " + file);
+    require(!ec && in && std::getline(in, line), "cannot read " + file);
     require((permissions & fs::perms::others_read) == fs::perms::none,
-            "REPRISE_REDIS_PASSWORD_FILE: everyone can read " + file + "; try chmod 600");
+            "everyone can read " + file + "; try chmod 600");
     return line;
 }
-
-} // namespace
 
 template <class T>
 void add_setting(CLI::App& app, const std::string& flag, T& where, const std::string& environment,
@@ -105,8 +105,12 @@ redis::options common_settings::redis_options(std::string name) const {
     }
     if (!redis_user.empty())
         o.where.user = redis_user;
-    if (!redis_password_file.empty())
-        o.where.password = password_in(redis_password_file);
+    try {
+        if (!redis_password_file.empty())
+            o.where.password = read_password(redis_password_file);
+    } catch (const std::invalid_argument& e) {
+        throw std::invalid_argument(std::string("REPRISE_REDIS_PASSWORD_FILE: ") + e.what());
+    }
     o.name = std::move(name);
     o.reply_timeout = std::chrono::milliseconds(redis_timeout_ms);
     o.connect_timeout = std::chrono::milliseconds(std::min(redis_timeout_ms, 1000));

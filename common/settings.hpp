@@ -52,6 +52,9 @@ struct common_settings {
 // What an address:port in the setting `name` means. Throws std::invalid_argument that names it.
 boost::asio::ip::tcp::endpoint endpoint_in(const std::string& name, std::string_view text);
 
+// The first line of a file that not everyone may read. Throws std::invalid_argument that names the file.
+std::string read_password(const std::string& file);
+
 // `help` is the flag's text; the environment's name is added to it.
 template <class T>
 void add_setting(CLI::App& app, const std::string& flag, T& where, const std::string& environment,

@@ -32,7 +32,7 @@ class Server(Stack):
     def __init__(self, aof="none", threads=1, concurrency=64):
         self.aof, self.programs = aof, Server.programs
         super().__init__(FOUR_STEPS, workers=0, concurrency=concurrency, settings=("--durability", aof, "--queue-limit", 10**9),
-                         serve=(*SERVE, "--threads", threads))
+                         serve=(*SERVE, "--threads", threads), acl=False)
         try:
             self.api_key = self.key("bench")
             self.source = self.ended_run()
@@ -48,7 +48,7 @@ class Server(Stack):
             argv = [*self.under, self.programs / program.name, *argv[1:]]
         return super().launch(name, argv, directory)
 
-    def start_redis(self, acl=None):
+    def start_redis(self):
         self.socket = str(self.dir / "redis/s")
         appendonly, fsync = AOF[self.aof]
         # A rewrite of the append-only file would fall into some measurements and not into others.

@@ -14,7 +14,7 @@ import unittest
 
 from client import Api
 from process import Process, wait_for
-from resp import Redis, RedisError
+from resp import Redis, RedisError, pairs
 
 ROOT = pathlib.Path(os.environ.get("REPRISE_ROOT") or pathlib.Path(__file__).resolve().parents[2])
 BIN = pathlib.Path(os.environ.get("REPRISE_BIN") or ROOT / "build/dev/bin")
@@ -22,6 +22,8 @@ TOOLCHAIN = ROOT / "worker/toolchain"
 DOCUMENTS = pathlib.Path(__file__).resolve().parent / "documents"
 ENDED = ("ready", "complete", "failed", "canceled", "expired")
 P0 = "reprise:{p0}:"
+
+USERS = {role: "reprise-" + role for role in ("api", "worker", "admin", "monitor")}
 
 # What the logs must never say: reports of sanitizers, and our own words for a defect.
 DEFECTS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:", '"request_failed"', '"run_defect"',
@@ -38,20 +40,24 @@ def with_fixed(fields):
 
 
 class Stack:
-    """users: {"api" | "worker" | "test": (ACL user, password)}, with the ACL file they are in."""
+    """Every program has the user of Redis that it is to have, and at the end Redis must have denied none of them anything;
+    `acl=False`: all are Redis' default user. The tests themselves may do everything."""
+    denies = False  # set by tests that take rights away
 
-    def __init__(self, pipelines=None, workers=1, concurrency=2, settings=(), serve=(), acl=None, users=None):
+    def __init__(self, pipelines=None, workers=1, concurrency=2, settings=(), serve=(), acl=True):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="rp-", dir=None if len(tempfile.gettempdir()) < 40 else "/tmp"))
-        self.users, self.processes, self.workers, self.killed, self.started = users or {}, [], [], set(), 0
+        self.acl, self.processes, self.workers, self.killed, self.started = acl, [], [], set(), 0
         self.concurrency, self.settings = concurrency, [str(s) for s in settings]
         self.pipelines = None
-        for part in ("redis", "blobs", "scratch", "logs", "side"):
+        for part in ("redis", "blobs", "scratch", "logs", "side", "users"):
             (self.dir / part).mkdir()
         try:
             if pipelines:
                 self.pipelines = self.dir / "pipelines.json"
                 self.pipelines.write_text(json.dumps(pipelines))
-            self.start_redis(acl)
+            if acl:
+                self.make_users()
+            self.start_redis()
             self.api = self.launch("api", [BIN / "reprise-api", "serve", "--listen", "127.0.0.1:0", *map(str, serve),
                                        *self.common("api")])
             self.port = int(self.api.wait_log("serving")["port"])
@@ -67,13 +73,18 @@ class Stack:
         self.processes.append(process)
         return process
 
-    def start_redis(self, acl=None):
+    def make_users(self):
+        users = subprocess.run([BIN / "reprise-api", "acl", "--make", "--passwords", self.dir / "users"], capture_output=True,
+                               text=True, timeout=30, check=True).stdout
+        (self.dir / "users.acl").write_text(users.replace("user default off", "user default on nopass ~* &* +@all"))
+
+    def start_redis(self):
         self.socket = str(self.dir / "redis/s")
         argv = ["redis-server", "--port", 0, "--unixsocket", self.socket, "--dir", self.dir / "redis", "--appendonly", "yes",
                 "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", ""]
         if hasattr(self, "redis"):
             self.redis.close()
-        self.redis_process = self.launch("redis", argv + (["--aclfile", acl] if acl else []))
+        self.redis_process = self.launch("redis", argv + (["--aclfile", self.dir / "users.acl"] if self.acl else []))
         self.redis = self.redis_client()
         wait_for("Redis has loaded", self.has_loaded)
 
@@ -90,16 +101,12 @@ class Stack:
 
     def redis_client(self):
         wait_for("Redis listens", self.listens)
-        return Redis(self.socket, *self.users.get("test", (None, None)))
+        return Redis(self.socket)
 
     def common(self, role):
         out = ["--redis-url", "unix://" + self.socket, "--blobs", f"file://{self.dir}/blobs", *self.settings]
-        if role in self.users:
-            user, password = self.users[role]
-            secret = self.dir / f"{role}.password"
-            secret.touch(0o600)
-            secret.write_text(password + "\n")
-            out += ["--redis-user", user, "--redis-password-file", str(secret)]
+        if self.acl:
+            out += ["--redis-user", USERS[role], "--redis-password-file", str(self.dir / "users" / USERS[role])]
         return out
 
     def start_worker(self, *more):
@@ -116,8 +123,7 @@ class Stack:
         self.killed.add(worker)
 
     def admin(self, *words):
-        settings = self.common("admin" if "admin" in self.users else "api")
-        done = subprocess.run([BIN / "reprise-api", *words, *settings], cwd=self.dir, capture_output=True, text=True, timeout=30,
+        done = subprocess.run([BIN / "reprise-api", *words, *self.common("admin")], cwd=self.dir, capture_output=True, text=True, timeout=30,
                               check=False)
         if done.returncode != 0:
             raise AssertionError(f"reprise-api {' '.join(words)} ended with {done.returncode}: {done.stderr}")
@@ -153,6 +159,17 @@ class Stack:
         return {k: int(v) for k, v in self.redis.hash(P0 + "stats").items() if v.lstrip("-").isdigit()}
 
     # --- the end ---
+
+    def denied(self):
+        """What Redis has denied the programs since it was started; a denial before that is in their logs."""
+        try:
+            denials = [pairs(entry) for entry in self.redis.call("ACL", "LOG")]
+        except (OSError, RedisError):  # it ended before us
+            denials = []
+        found = [f"Redis denied {d['username']} {d['object']} ({d['reason']}, {d['context']}): see redis_users.cpp" for d in denials]
+        for process in self.processes:
+            found += [f"{process.name}: {line}" for line in process.log_text().splitlines() if "NOPERM" in line]
+        return found
 
     def mine(self):
         """Processes that live in our directory, by their working directory, words or environment: pid -> words."""
@@ -210,6 +227,8 @@ class Stack:
             for process in self.processes:
                 wrong += [f"{process.name}: {line}" for line in process.log_text().splitlines()
                           if any(word in line for word in DEFECTS)]
+            if not self.denies:
+                wrong += self.denied()
             self.redis.close()
             self.redis_process.stop()
             if wrong:

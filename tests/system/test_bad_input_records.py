@@ -77,7 +77,7 @@ class Records(StackTest):
         """The kinds of doctor's findings about the run while this field has this value, or is gone."""
         self.stack.redis.call(*("HDEL", self.name, field) if value is None else ("HSET", self.name, field, value))
         try:
-            done = subprocess.run([BIN / "reprise-api", "doctor", "--json", *self.stack.common("api")],
+            done = subprocess.run([BIN / "reprise-api", "doctor", "--json", *self.stack.common("admin")],
                                   capture_output=True,
                                   text=True, timeout=30, check=False)
         finally:

@@ -99,8 +99,8 @@ class LyingRedis:
 class LiedToStack(Stack):
     liar = None
 
-    def start_redis(self, acl=None):
-        super().start_redis(acl)
+    def start_redis(self):
+        super().start_redis()
         self.liar = self.liar or LyingRedis(self.socket)
 
     def common(self, role):

@@ -8,7 +8,7 @@ import unittest
 
 from client import Api
 from resp import RedisError
-from stack import BIN, ROOT, wait_for
+from stack import BIN, USERS, wait_for
 from troubled import BACK, ProxiedStack, TroubleTest
 
 
@@ -257,13 +257,14 @@ class AwayForLong(TroubleTest):
 
 class Rights(TroubleTest):
     """The programs' own users in Redis, changed under them."""
-    stack_options = {"acl": ROOT / "tests/system/redis-users.acl", "users": {
-        role: (user, role + "-password") for role, user in
-        (("test", "test"), ("admin", "reprise-admin"), ("api", "reprise-api"), ("worker", "reprise-worker"))}}
-    users = ("reprise-api", "reprise-worker")
+    users = (USERS["api"], USERS["worker"])
+
+    def setUp(self):
+        super().setUp()
+        self.stack.denies = True
 
     def put_right(self):
-        for line in self.stack_options["acl"].read_text().splitlines():
+        for line in (self.stack.dir / "users.acl").read_text().splitlines():
             _, user, *rules = re.findall(r"\([^)]*\)|\S+", line)
             if user in self.users:
                 self.stack.redis.call("ACL", "SETUSER", user, "reset", *rules)
@@ -294,6 +295,8 @@ class Rights(TroubleTest):
 
 
 class Locked(TroubleTest):
+    stack_options = {"acl": False}
+
     def test_a_redis_that_wants_a_password_all_of_a_sudden_is_an_outage(self):
         run = self.start_long()
         with self.trouble():

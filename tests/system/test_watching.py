@@ -9,7 +9,7 @@ from contract import check_error
 from pipelines import DOCUMENT, NOOP, VERIFY, pipelines
 from resp import pairs
 from retrying import another_id
-from stack import P0, StackTest, wait_for
+from stack import P0, USERS, StackTest, wait_for
 from watching import (AT_ONE, AT_TWO, EVENTS, GatedTest, Watcher, another_api, check_events, descriptors, request,
                       settled_descriptors)
 
@@ -265,11 +265,12 @@ class Trouble(GatedTest):
             for entry, fields in redis.call("XRANGE", P0 + "events", "-", "+"):
                 if (pairs(fields)["run"], pairs(fields)["seq"]) == (run, str(AT_TWO + 1)):
                     redis.call("XDEL", P0 + "events", entry)
-            redis.call("ACL", "SETUSER", "default", "-hmget")
+            self.stack.denies = True
+            redis.call("ACL", "SETUSER", USERS["api"], "-hmget")
         finally:
             self.stack.api.signal(signal.SIGCONT)
         time.sleep(1)  # the API tries meanwhile
-        redis.call("ACL", "SETUSER", "default", "+hmget")
+        redis.call("ACL", "SETUSER", USERS["api"], "+hmget")
         self.assertEqual(watcher.until_ended(20).blocks, self.whole(run))
 
     def test_a_watcher_of_an_api_that_ends_goes_on_at_another_one(self):

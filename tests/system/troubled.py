@@ -42,8 +42,8 @@ class ProxiedStack(SteadyStack):
     """The API reaches Redis through one proxy, the workers through another."""
     proxies = {}
 
-    def start_redis(self, acl=None):
-        super().start_redis(acl)
+    def start_redis(self):
+        super().start_redis()
         self.proxies = self.proxies or {role: FaultProxy(self.socket) for role in ("api", "worker")}
 
     def common(self, role):

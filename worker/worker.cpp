@@ -1,5 +1,5 @@
 // The worker's loops, all on one thread:
-//   1. claim    takes as many runs as there are free slots; with none queued it waits for the bell
+//   1. claim    takes runs for free slots (claimer.cpp)
 //   2. beat     extends the leases of all runs held, and keeps the registry's entry
 //   3. check    asks each second which runs are no longer ours (a cancel), and has their commands killed
 //   4. sweep    requeues what dead workers left, and frees runs that waited for a tool which is here
@@ -10,8 +10,8 @@
 #include "common/log.hpp"
 #include "common/queue/keys.hpp"
 #include "worker/admin_pages.hpp"
-#include "worker/bell.hpp"
 #include "worker/change.hpp"
+#include "worker/claimer.hpp"
 #include "worker/command/command.hpp"
 #include "worker/lease_book.hpp"
 #include "worker/process_run.hpp"
@@ -27,7 +27,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <unistd.h>
 
-#include <algorithm>
 #include <iostream>
 
 namespace reprise::worker {
@@ -39,7 +38,6 @@ namespace {
 
 constexpr auto check_every = milliseconds(1000);
 constexpr auto after_failure = milliseconds(500);
-constexpr std::size_t most_claimed_at_once = 64;
 
 class worker {
   public:
@@ -60,8 +58,7 @@ class worker {
           drain_timer_(io_),
           beat_now_(io_) {
         for (unsigned p = 0; p < s.common.partitions; ++p)
-            bells_.push_back(std::make_unique<bell>(io_.get_executor(),
-                                                    counted_.observed(s.common.redis_options("reprise-" + id_))));
+            claims_.add_partition(counted_.observed(s.common.redis_options("reprise-" + id_)));
     }
 
     int run() {
@@ -94,7 +91,7 @@ class worker {
     }
 
     asio::awaitable<void> start() {
-        while (!draining_ && !co_await ready_to_work(functions_, blobs_, settings_.common))
+        while (!wants_.draining && !co_await ready_to_work(functions_, blobs_, settings_.common))
             co_await sleep(after_failure);
         log::info(
             "working",
@@ -104,71 +101,10 @@ class worker {
         spawn(repeat(check_every, "check", &worker::check), "check");
         spawn(repeat(milliseconds(settings_.common.sweep_ms), "sweep", &worker::sweep), "sweep");
         for (unsigned p = 0; p < settings_.common.partitions; ++p)
-            spawn(claim_loop(p), "claim");
+            spawn(claims_.run(p), "claim");
     }
 
     // --- 1. claim ---
-
-    asio::awaitable<void> claim_loop(unsigned partition) {
-        ++claim_loops_;
-        auto token = random_base32(26);
-        bool repeated = false;
-        while (!draining_) {
-            if (quiet_) {
-                if (std::exchange(repeated, false))
-                    co_await take_lost_claim(partition, token);
-                co_await changed_.wait();
-                continue;
-            }
-            const auto taken = held_.size() + claiming_;
-            if (taken >= settings_.concurrency) {
-                co_await changed_.wait();
-                continue;
-            }
-            const auto most = std::min<std::size_t>(settings_.concurrency - taken, most_claimed_at_once);
-            claiming_ += most;
-            claim_result got;
-            bool failed = false;
-            const auto sent = boottime_ms();
-            try {
-                got = co_await queue_.claim(partition, id_, token, most, repeated);
-                repeated = false;
-            } catch (const outage& e) {
-                failed = true;
-                repeated = true; // perhaps it was carried out: the same token finds the runs
-                log::warn("claim_failed", {{"why", e.what()}});
-            } catch (const redis::refused& e) {
-                failed = true;
-                log::error("claim_refused", {{"why", e.what()}});
-            }
-            claiming_ -= most;
-            for (auto& c : got.runs)
-                take(std::move(c), sent);
-            if (!got.runs.empty())
-                token = random_base32(26);
-            if (failed)
-                co_await sleep(after_failure);
-            else if (got.runs.empty() && !got.looked_at_tickets && !co_await bells_.at(partition)->wait(partition))
-                co_await sleep(after_failure);
-        }
-        if (repeated)
-            co_await take_lost_claim(partition, token);
-        --claim_loops_;
-        changed_.tell();
-    }
-
-    // The last claim before a drain, or before it went quiet, was left without an answer: the runs that it may have taken are
-    // looked after now, instead of by a sweep when their lease has ended.
-    asio::awaitable<void> take_lost_claim(unsigned partition, std::string claim_token) {
-        const auto sent = boottime_ms();
-        try {
-            auto got = co_await queue_.claim(partition, id_, std::move(claim_token), 0, true);
-            for (auto& c : got.runs)
-                take(std::move(c), sent);
-        } catch (const std::exception& e) {
-            log::warn("claim_failed", {{"why", e.what()}}); // then by the sweep after all
-        }
-    }
 
     void take(claimed_run c, std::int64_t claim_sent) {
         const auto id = c.ticket.run;
@@ -176,7 +112,7 @@ class worker {
         auto held = held_.add(c.ticket, claim_sent + settings_.common.lease_ms);
         counted_.claimed(c);
         counted_.busy(held_.size());
-        held->hand_back = draining_; // it came while we were closing: nothing of it has been begun
+        held->hand_back = wants_.draining; // it came while we were closing: nothing of it has been begun
         if (log::writes(log::level::debug))
             log::debug("claimed", {{"run", id}, {"epoch", std::to_string(c.ticket.epoch)}});
         asio::co_spawn(
@@ -221,7 +157,7 @@ class worker {
     worker_entry entry() const {
         worker_entry e;
         e.id = id_;
-        e.state = draining_ ? "draining" : quiet_ ? "quiet" : "running";
+        e.state = wants_.draining ? "draining" : wants_.quiet ? "quiet" : "running";
         e.tools = plans_.tools_here();
         e.modes = plans_.modes();
         e.runs = held_.text();
@@ -271,7 +207,7 @@ class worker {
         log::info("ordered", {{"worker", id_}, {"order", order}});
         if (order == "quiet" || order == "resume")
             set_quiet(order == "quiet");
-        else if (!draining_)
+        else if (!wants_.draining)
             drain();
         if (order == "stop")
             held_.hand_back_all();
@@ -279,7 +215,7 @@ class worker {
     }
 
     void set_quiet(bool quiet) {
-        if (std::exchange(quiet_, quiet) == quiet || draining_)
+        if (std::exchange(wants_.quiet, quiet) == quiet || wants_.draining)
             return;
         log::info(quiet ? "quiet" : "resumed", {{"worker", id_}});
         changed_.tell();
@@ -291,7 +227,7 @@ class worker {
                 return;
             if (signal == SIGTSTP) {
                 set_quiet(true);
-            } else if (!draining_) {
+            } else if (!wants_.draining) {
                 drain();
             } else {
                 held_.hand_back_all();
@@ -301,11 +237,10 @@ class worker {
     }
 
     void drain() {
-        draining_ = true;
+        wants_.draining = true;
         log::info("draining", {{"worker", id_}, {"runs", std::to_string(held_.size())}});
         changed_.tell();
-        for (auto& b : bells_)
-            b->close();
+        claims_.close_bells();
         drain_timer_.expires_after(std::chrono::seconds(settings_.drain_s));
         drain_timer_.async_wait([this](error_code ec) {
             if (!ec)
@@ -315,7 +250,7 @@ class worker {
     }
 
     asio::awaitable<void> end_when_idle() {
-        while (!held_.empty() || claim_loops_ > 0)
+        while (!held_.empty() || claims_.may_still_take())
             co_await changed_.wait();
         try {
             co_await sign_off(redis_, id_);
@@ -327,7 +262,7 @@ class worker {
         io_.stop();
     }
 
-    bool over() const { return draining_ && held_.empty(); }
+    bool over() const { return wants_.draining && held_.empty(); }
 
     asio::awaitable<void> sleep(milliseconds d) {
         asio::steady_timer timer(io_, d);
@@ -346,7 +281,6 @@ class worker {
     lease_book held_{counted_}; // before io_: what is left in io_ refers to it
     asio::io_context io_{1};
     redis::connection redis_;
-    std::vector<std::unique_ptr<bell>> bells_; // one for each partition
     functions functions_;
     run_queue queue_;
     blob_store blobs_;
@@ -355,9 +289,11 @@ class worker {
     asio::steady_timer drain_timer_, beat_now_;
     const unix_ms started_ = wall_clock();
     change changed_{io_};
-    std::size_t claiming_ = 0; // slots promised to claims in flight
-    int claim_loops_ = 0;      // that may still have taken runs
-    bool draining_ = false, quiet_ = false;
+    intent wants_;
+    claimer claims_{{io_, queue_, held_, changed_, wants_},
+                    id_,
+                    settings_.concurrency,
+                    [this](claimed_run c, std::int64_t sent) { take(std::move(c), sent); }};
     int status_ = 0;
 };
 

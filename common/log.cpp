@@ -116,11 +116,11 @@ bool writes(level l) {
     return l >= the_sink().least.load(std::memory_order_relaxed);
 }
 
-void write(level l, std::string_view event, std::initializer_list<field> fields) {
+void write(level l, std::string_view event, std::span<const field> fields) {
     auto& s = the_sink();
     if (!writes(l))
         return;
-    std::vector<field> said(fields);
+    std::vector<field> said(fields.begin(), fields.end());
     if (l >= level::warn) {
         static moderation moderated;
         const auto left_out = moderated.admit(event);

@@ -2,6 +2,7 @@
 // errors with one name, 20 a second are written; the next one then says how many were `left_out`.
 #pragma once
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,7 +22,11 @@ void configure(std::string_view level_name, std::string_view process);
 // Whether a line of this level is written at all: for those who would make many lines, or costly ones.
 bool writes(level l);
 
-void write(level l, std::string_view event, std::initializer_list<field> fields);
+void write(level l, std::string_view event, std::span<const field> fields);
+
+inline void write(level l, std::string_view event, std::initializer_list<field> f) {
+    write(l, event, std::span<const field>(f.begin(), f.size()));
+}
 
 inline void debug(std::string_view event, std::initializer_list<field> f = {}) {
     write(level::debug, event, f);

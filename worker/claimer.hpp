@@ -34,7 +34,7 @@ class claimer {
     using taker = std::function<void(claimed_run, std::int64_t)>;
     claimer(place where, std::string worker, std::size_t slots, taker take);
 
-    void add_partition(const redis::options& o); // the next one
+    void add_partition(const redis::options& o);          // the next one
     boost::asio::awaitable<void> run(unsigned partition); // until the worker drains
     void close_bells();
     bool may_still_take() const { return loops_ > 0; }

@@ -2,11 +2,11 @@
 
 #include "common/async/on_pool.hpp"
 #include "common/json/writer.hpp"
-#include "common/log.hpp"
 #include "common/run/id.hpp"
 #include "common/run/verdict.hpp"
 #include "worker/backoff.hpp"
 #include "worker/command/command.hpp"
+#include "worker/run_log.hpp"
 #include "worker/steps/step.hpp"
 #include "worker/steps/step_facts.hpp"
 
@@ -102,9 +102,10 @@ class run_process {
         if (co_await tell(call) == write_outcome::stale)
             co_return;
         outcome_ = run_outcome::failed;
-        log::info("run_ended",
-                  {{"run", run_.id}, {"status", "failed"}, {"code", std::string(code_of(code))}, {"step", step}});
+        said().info("run_ended", {{"status", "failed"}, {"code", std::string(code_of(code))}, {"step", step}});
     }
+
+    run_log said() const { return {run_, held_->ticket.epoch}; }
 
   private:
     using clock = std::chrono::steady_clock;
@@ -140,7 +141,7 @@ class run_process {
                 }
                 co_return outcome;
             } catch (const redis::unavailable& e) {
-                log::warn("write_waits", {{"run", run_.id}, {"why", e.what()}});
+                said().warn("write_waits", {{"why", e.what()}});
             }
             if (held_->hand_back && boottime_ms() >= patience)
                 held_->lost = true;
@@ -165,8 +166,7 @@ class run_process {
         change.status = "running";
         change.facts = step_facts(rule, "running", attempt_);
         pending_.push_back(std::move(change));
-        if (log::writes(log::level::debug))
-            log::debug("step_begins", {{"run", run_.id}, {"step", rule.name}, {"attempt", std::to_string(attempt_)}});
+        said().debug("step_begins", {{"step", rule.name}, {"attempt", std::to_string(attempt_)}});
         co_return co_await tell_ends(rule);
     }
 
@@ -251,8 +251,7 @@ class run_process {
             if (attempt_ < rule.attempts) {
                 co_await record_end(i, rule, step_end::retrying, o);
                 const auto delay = backoff(attempt_);
-                log::info("step_again",
-                          {{"run", run_.id}, {"step", rule.name}, {"in_ms", std::to_string(delay.count())}});
+                said().info("step_again", {{"step", rule.name}, {"in_ms", std::to_string(delay.count())}});
                 co_await hand_back_after(delay, "step " + rule.name + " is tried again");
                 co_return false;
             }
@@ -275,7 +274,7 @@ class run_process {
     }
 
     asio::awaitable<void> hand_back(std::string cause) {
-        log::info("run_handed_back", {{"run", run_.id}, {"cause", cause}});
+        said().info("run_handed_back", {{"cause", cause}});
         co_await hand_back_after(std::chrono::milliseconds(0), std::move(cause));
     }
 
@@ -285,7 +284,7 @@ class run_process {
         if (co_await tell(call) == write_outcome::stale)
             co_return;
         outcome_ = run_outcome::blocked;
-        log::warn("run_blocked", {{"run", run_.id}, {"tool", tool}});
+        said().warn("run_blocked", {{"tool", tool}});
     }
 
     asio::awaitable<void> finish_well() {
@@ -296,8 +295,7 @@ class run_process {
         if (co_await tell(call) == write_outcome::stale)
             co_return;
         outcome_ = end.status == run_status::ready ? run_outcome::ready : run_outcome::complete;
-        log::info("run_ended",
-                  {{"run", run_.id}, {"status", std::string(name_of(end.status))}, {"verdict", verdict}});
+        said().info("run_ended", {{"status", std::string(name_of(end.status))}, {"verdict", verdict}});
     }
 
     run_record run_;
@@ -320,7 +318,6 @@ class run_process {
 } // namespace
 
 asio::awaitable<void> process_run(claimed_run claimed, std::shared_ptr<held_run> held, work_deps& deps) {
-    const auto id = claimed.ticket.run;
     run_process process(std::move(claimed), held, deps);
     // Handlers cannot co_await: each leaves word of what is to be done.
     std::string outage_message, bug;
@@ -336,10 +333,10 @@ asio::awaitable<void> process_run(claimed_run claimed, std::shared_ptr<held_run>
         bug = e.what();
     }
     if (!outage_message.empty()) {
-        log::warn("run_delayed", {{"run", id}, {"why", outage_message}});
+        process.said().warn("run_delayed", {{"why", outage_message}});
         co_await process.put_off(outage_message);
     } else if (!bug.empty()) {
-        log::error("run_defect", {{"run", id}, {"why", bug}});
+        process.said().error("run_defect", {{"why", bug}});
         co_await process.fail(errc::internal_error, "", bug);
     }
     process.count();

@@ -85,7 +85,8 @@ asio::awaitable<response> show_history(request& req, services& s) {
     if (!asked.empty() && asked != "hour" && asked != "week")
         co_return error_response({errc::invalid_parameter, "span is hour or week"}, req.header(http::field::accept));
     const auto span = asked == "week" ? sample_span::week : sample_span::hour;
-    const auto samples = co_await read_samples(s, span, span == sample_span::hour ? 360 : 1008);
+    const std::size_t most = span == sample_span::hour ? 360 : 1008;
+    const auto samples = co_await read_samples(s, span, most);
     json::writer w;
     w.begin_object().member("span", span == sample_span::hour ? "hour" : "week");
     w.member("stepSeconds", std::int64_t{span == sample_span::hour ? 10 : 600});

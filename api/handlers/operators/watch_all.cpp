@@ -43,7 +43,10 @@ class all_events : public event_source {
             if (steady_clock::now() >= heartbeat)
                 co_return ":\n\n";
             const bool paced = steady_clock::now() < next_piece_;
-            co_await onlooker_.wait(paced ? next_piece_ : std::min(heartbeat, steady_clock::now() + key_every));
+            auto until = std::min(heartbeat, steady_clock::now() + key_every);
+            if (paced)
+                until = next_piece_;
+            co_await onlooker_.wait(until);
         }
         co_return std::string();
     }

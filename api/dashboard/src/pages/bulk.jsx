@@ -75,8 +75,8 @@ function Wave({ me, query, onStarted }) {
                 {text('projectId', 'Project id', { placeholder: 'any' })}
                 {text('step', 'Step', { placeholder: 'any' })}
                 {text('code', 'Error code', { placeholder: 'any' })}
-                {text('rate', 'Per second', { inputMode: 'decimal', placeholder: '10', class: 'short' })}
-                {text('canary', 'Canary', { inputMode: 'numeric', placeholder: '5', class: 'short' })}
+                {text('rate', 'Per second', { inputMode: 'numeric', placeholder: '5', class: 'short' })}
+                {text('canary', 'Canary', { inputMode: 'numeric', placeholder: '1', class: 'short' })}
                 {text('reason', 'Reason', { maxLength: 1000 })}
                 <div class="buttons">
                     <span class="act">

@@ -12,7 +12,8 @@ const std::array<redis_user, 4> redis_users{{
     {"reprise-api", GREETING FUNCTIONS
      " +function|list +function|delete +info +config|get ~reprise:{p*}:*"
      " +get +set +del +exists +expire +hget +hset +hsetnx +hdel +hmget +hgetall +hincrby +hlen +hexists"
-     " +smembers +srem +zadd +zrem +zcard +zcount +zscore +zmscore +zrank +zrange +zremrangebyrank"
+     " +smembers +sismember +scard +sadd +srem +zadd +zrem +zcard +zcount +zscore +zmscore +zrank +zrange "
+     "+zremrangebyrank"
      " +xadd +xack +xtrim +xrange +xrevrange +xread +xpending"
      " +xinfo|groups +xinfo|stream +xinfo|consumers +xgroup|create +xgroup|setid +xgroup|delconsumer"
      " (~reprise:meta +hget +hsetnx) (~reprise:orgs +hget +hgetall +hlen) (~reprise:key:* +hgetall)"
@@ -50,7 +51,8 @@ const std::array<redis_user, 4> redis_users{{
      " %R~reprise:{p*}:project:* %R~reprise:{p*}:projects:* %R~reprise:{p*}:projectnames:* %R~reprise:{p*}:runs:*"
      " %R~reprise:{p*}:retries:*"
      " %R~reprise:{p*}:paused %R~reprise:{p*}:held:* %R~reprise:{p*}:errors:* %R~reprise:{p*}:failures:*"
-     " %R~reprise:{p*}:samples %R~reprise:{p*}:samples:week %R~reprise:{p*}:audit"},
+     " %R~reprise:{p*}:samples %R~reprise:{p*}:samples:week %R~reprise:{p*}:audit %R~reprise:{p*}:bulk:* "
+     "%R~reprise:{p*}:bulks:*"},
 }};
 
 } // namespace reprise

@@ -34,9 +34,11 @@ class Settings(StackTest):
         return done.returncode, done.stdout + done.stderr
 
     def serve(self, flag=None, value=None, **environment):
-        """`serve` with sound settings, but for one."""
+        """`serve` with sound settings, but for one, which has this value or is left to the environment."""
         sound = dict(zip(*[iter(["--listen", "127.0.0.1:0", *self.stack.common("api")])] * 2))
         if flag:
+            sound.pop(flag, None)
+        if value is not None:
             sound[flag] = value
         return self.outcome("serve", *[word for pair in sound.items() for word in pair], **environment)
 
@@ -57,7 +59,7 @@ class Settings(StackTest):
         for flag, (values, name) in BAD.items():
             if flag not in ("--listen", "--redis-url", "--blobs") and values[0]:
                 with self.subTest(name):
-                    self.is_refused(self.serve(**{name: values[0]}), name)
+                    self.is_refused(self.serve(flag, **{name: values[0]}), name)
 
     def test_a_value_of_the_wrong_kind_is_refused_by_name(self):
         for flag, value in NOT_EVEN_A_VALUE.items():

@@ -61,6 +61,9 @@ class Monitoring(StackTest):
         cls.queued = [cls.start("queued") for _ in range(3)]
         cls.canceled = cls.start("queued")
         assert cls.client.post(f"/api/runs/{cls.canceled}/cancel", {"reason": "not needed"}).status == 200
+        answer = cls.client.post("/api/bulk", {"of": "failed", "code": "no_such_code", "reason": "none is like this"})
+        assert answer.status == 202, answer
+        cls.bulk = answer.json["bulk"]["id"]
         cls.code = stack.run_hash(cls.failed)["error"]
         wait_for("a beat that tells of both", lambda: all(run in stack.redis.hash(f"reprise:worker:{cls.worker.id}")["runs"]
                                                           for run in cls.running))
@@ -75,7 +78,7 @@ class Monitoring(StackTest):
         return run
 
     def answer(self, line, **names):
-        environment = {**os.environ, "SOCKET": self.stack.socket, "run": self.queued[1], "canceled": self.canceled, "code": self.code,
+        environment = {**os.environ, "SOCKET": self.stack.socket, "run": self.queued[1], "canceled": self.canceled, "code": self.code, "bulk": self.bulk,
                        "failed": self.failed, "source": self.source, "worker": self.worker.id, "org": "acme", "tool": "absent",
                        "time": str(int(time.time() * 1000)), **names,
                        "REDISCLI_AUTH": (self.stack.dir / "users" / USERS["monitor"]).read_text().strip()}
@@ -157,7 +160,10 @@ class Monitoring(StackTest):
             "What was given up on last": lambda a: self.failed in a and self.code in a,
             "What failed how often today, and which run last": lambda a: a[:2] == [f"n work {self.code}", "1"] and a[3].endswith(self.failed),
             "Which runs failed with this code": self.runs_with(error=self.code),
-            "Who did what last: cancels, pauses, orders to workers, keys": lambda a: a[2] == "cancel" and self.canceled in a[:6],
+            "Who did what last: cancels, pauses, orders to workers, keys": lambda a: {"cancel", self.canceled, "bulk_retry", "pause"} <= set(a),
+            "Which bulk retries has an organisation had, the last first": [self.bulk],
+            "How far has one come": [str(self.bulk_now()[name]) for name in ("state", "matched", "retried", "refused")],
+            "How many leases were lost and their runs recovered, and how many runs given up on": ["", "1"],
             "Which runs of an organisation failed last": self.runs_with(status="failed"),
             "How many writes of workers that had lost their run were refused, and how many after a cancel":
                 self.stat("fenced", "fenced_canceled"),
@@ -174,6 +180,9 @@ class Monitoring(StackTest):
             "How many tickets are taken and not done, in the ordinary stream": lambda a: int(a[0]) <= 2,
             "How many tickets lead nowhere": ["1"],
         }
+
+    def bulk_now(self):
+        return self.client.get(f"/api/bulk/{self.bulk}").json["bulk"]
 
     def canceler(self):
         return next(e["by"] for e in self.client.get(f"/api/runs/{self.canceled}/history").json["events"] if e["type"] == "run.canceled")
@@ -201,7 +210,7 @@ class Monitoring(StackTest):
             for name in names:
                 full = name if name.startswith("reprise:") else self.beside(stem, name)
                 patterns.append(re.sub(r"<\w+>", "[^:]+", re.escape(full).replace("<what>", ".+")).replace("pK", "p0"))
-        own = re.compile(r"reprise:(key:.*|keys|\{p0\}:(idem:.*|pinned|probe|tidied|holds))")
+        own = re.compile(r"reprise:(key:.*|keys|\{p0\}:(idem:.*|pinned|probe|tidied|holds|bulks))")
         unknown = [key for key in self.stack.redis.call("KEYS", "*")
                    if not own.fullmatch(key) and not any(re.fullmatch(pattern, key) for pattern in patterns)]
         self.assertEqual(unknown, [])

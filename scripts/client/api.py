@@ -61,24 +61,25 @@ class Api:
     def get(self, path, query=None, headers=None, timeout=30):
         return self._ask("GET", path, query, None, headers or {}, timeout)
 
-    def post(self, path, body, key=None):
-        """`key`: what a repetition of this very call, perhaps by another process, is known by."""
+    def post(self, path, body, key=None, tries=TRIES):
+        """`key`: what a repetition of this very call, perhaps by another process, is known by. `tries`: 1 for what the
+        API does again when it is asked again."""
         # One key for all tries: however often the request gets there, it counts once.
         headers = {"Content-Type": "application/json", "Idempotency-Key": key or str(uuid.uuid4())}
-        return self._ask("POST", path, None, json.dumps(body).encode(), headers, 60)
+        return self._ask("POST", path, None, json.dumps(body).encode(), headers, 60, tries)
 
     def open(self, path, query):
         """A response to be read piece by piece."""
         return self._open(self._request("GET", path, query, None, {"Accept": "*/*"}), 60)
 
-    def _ask(self, method, path, query, body, headers, timeout):
+    def _ask(self, method, path, query, body, headers, timeout, tries=TRIES):
         request = self._request(method, path, query, body, headers)
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(1, tries + 1):
             try:
                 with self._open(request, timeout) as response:
                     return Answer(response.status, response.headers, response.read())
             except Refused as refused:
-                if refused.status not in LATER or attempt == TRIES:
+                if refused.status not in LATER or attempt == tries:
                     raise
                 time.sleep(min(_seconds(refused.retry_after, attempt), 10))
             except (OSError, http.client.HTTPException) as error:

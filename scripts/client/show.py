@@ -1,5 +1,6 @@
 """Runs, steps and artifacts as text for people. Reads only what the API's schema promises, and bears what is left out."""
 
+import json
 from datetime import datetime
 
 ENDED = ("ready", "complete", "failed", "canceled", "expired")
@@ -11,6 +12,11 @@ _WAITING_STEP = ("", "pending", "queued", "waiting", "planned")
 def clean(value):
     """Names and messages come from other people's documents: none of them may steer the terminal."""
     return "".join(c if c.isprintable() else " " for c in str(value))
+
+
+def escaped(text):
+    """JSON that says the same, in characters that steer no terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else json.dumps(c)[1:-1] for c in text)
 
 
 def table(head, rows, indent=""):

@@ -29,6 +29,13 @@ def worker_table(records):
           when(w["lastBeatAt"]), w.get("version", "-"), _in_hand(w.get("runs", []))) for w in records])
 
 
+def brief_worker_table(records):
+    """For a narrow terminal: what a worker is at comes first."""
+    return table(("WORKER", "STATE", "BUSY", "BEAT", "RUNS"),
+                 [(w["id"], _state(w), f"{w.get('busy', '-')}/{w.get('slots', '-')}", when(w["lastBeatAt"])[-8:],
+                   _in_hand(w.get("runs", []), 1)) for w in records])
+
+
 def _state(worker):
     order = worker.get("order")
     return f"{worker['state']}, told to {order}" if order else worker["state"]
@@ -50,7 +57,7 @@ def queue(said):
 
 
 def places(said):
-    where = [f"{said[name]} {text}" for name, text in (("inStreams", "may be taken"), ("delayed", "wait for a time"),
+    where = [f"{said[name]} {text}" for name, text in (("inStreams", "in line"), ("delayed", "wait for a time"),
                                                       ("held", "kept aside by a pause")) if said[name]]
     return f"{said['queued']}{': ' + ', '.join(where) if where else ''}"
 

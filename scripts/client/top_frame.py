@@ -15,7 +15,7 @@ def lines(board, size=None, blocks=True):
     """As much as has room, the most urgent first; all of it without a size."""
     width, height = size or (None, None)
     top = [*_head(board), *_pauses(board), *_trends(board, width, blocks)]
-    workers = list(show_service.worker_table(sorted(board.workers["workers"], key=lambda w: w["state"] == "lost")))
+    workers = list(show_service.brief_worker_table(sorted(board.workers["workers"], key=lambda w: w["state"] == "lost")))
     events = [_event(event) for event in board.events()]
     if height:
         # A heading and a blank line for each of the two lists; a third of the room, at least, is for events.

@@ -29,6 +29,7 @@ def cut(text, width):
 class Screen:
     def __enter__(self):
         self._in, self._out = sys.stdin.fileno(), sys.stdout.fileno()
+        self._drawn = None
         self._heard, self._bell = os.pipe()
         for end in (self._heard, self._bell):
             os.set_blocking(end, False)
@@ -71,9 +72,12 @@ class Screen:
 
     def draw(self, lines):
         """Lines of (style, text)."""
-        width, height = self.size()
+        size = width, height = self.size()
+        # A terminal that changes its size may move what it shows.
+        afresh = "\033[2J" if size != self._drawn else ""
+        self._drawn = size
         drawn = [f"{STYLES[style]}{cut(text, width)}{chr(27) + '[0m' if style else ''}\033[K" for style, text in lines[:height]]
-        self._say("\033[H" + "\r\n".join(drawn) + "\033[J")
+        self._say(afresh + "\033[H" + "\r\n".join(drawn) + "\033[J")
 
     def keys(self, seconds):
         """What was typed, after that long or when somebody rings; None when the terminal is gone."""

@@ -118,7 +118,8 @@ def _filter(wave):
 
 
 def progress(wave):
-    state = {"canary": f"canary of {wave['canary']}", "canary_failed": f"{wave['canaryFailed']} of the canary failed"}
+    state = {"canary": f"canary of {wave['canary']}" if wave["canary"] else "beginning",
+             "canary_failed": f"{wave['canaryFailed']} of the canary failed"}
     refused = f", {wave['refused']} refused" if wave["refused"] else ""
     return f"{state.get(wave['state'], wave['state'])}: {wave['retried']} of {wave['matched']} retried{refused}, " \
            f"at {wave['rate']} per second"

@@ -12,9 +12,12 @@ OTHERS = ("ready", "complete", "failed", "canceled", "expired")
 
 
 def lines(board, size=None, blocks=True):
-    """As much as has room, the most urgent first; all of it without a size."""
+    """As much as has room; all of it without a size."""
     width, height = size or (None, None)
-    top = [*_head(board), *_pauses(board), *_trends(board, width, blocks)]
+    top = [*_head(board), *_pauses(board)]
+    trends = list(_trends(board, width, blocks))
+    # What is now comes before what was.
+    top += trends if height is None else trends[:max(height - len(top) - 8, 0)]
     workers = list(show_service.brief_worker_table(sorted(board.workers["workers"], key=lambda w: w["state"] == "lost")))
     events = [_event(event) for event in board.events()]
     if height:
@@ -59,9 +62,9 @@ def _trends(board, width, blocks):
     for name, now, series in (
             ("accepted/s", f"{pace['accepted']:.2f}", rates(samples, "accepted")),
             ("started/s", f"{pace['started']:.2f}", rates(samples, "started")),
+            ("queued", board.queue["queued"], [one["queued"] for one in samples]),
             ("ended/s", f"{pace['ended']:.2f}", rates(samples, "ended")),
             ("failed/s", f"{failing[-1] if failing else 0:.2f}", failing),
-            ("queued", board.queue["queued"], [one["queued"] for one in samples]),
             ("oldest", show_service.span(board.queue["oldestQueuedSeconds"]), [one["oldestSeconds"] for one in samples]),
             ("busy", f"{counts['busy']}/{counts['slots']}", [one["busy"] for one in samples])):
         room = SAMPLES if width is None else min(SAMPLES, max(width - 24, 0))

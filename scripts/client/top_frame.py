@@ -90,5 +90,6 @@ def _event(event):
     if "count" in event:
         return f"{clock}  {event['count']} events more than can be told"
     words = (clock, event.get("org", ""), event.get("run", ""), event.get("type", ""), event.get("step", ""), event.get("by", ""))
-    cause = f": {event['cause']}" if event.get("cause") else ""
+    # Of a step, the cause is mostly its number.
+    cause = f": {event['cause']}" if event.get("cause") and not str(event["cause"]).isdigit() else ""
     return "  ".join(str(word) for word in words if word) + cause

@@ -136,6 +136,8 @@ asio::awaitable<response> start_bulk(request& req, services& s) {
     add("rate", std::to_string(a->rate));
     add("canary", std::to_string(a->canary));
     add("matched", std::to_string(matched.runs));
+    for (const char* counter : {"retried", "refused", "canaryFailed"})
+        add(counter, "0");
     add("at", std::to_string(now));
     add("after", "~");
     add("user", req.who.user);

@@ -19,7 +19,7 @@ struct worker_entry {
 
 std::string host_name();
 
-boost::asio::awaitable<void> enroll(redis::connection& c, const worker_entry& w, std::chrono::milliseconds expires);
+boost::asio::awaitable<void> enroll(redis::connection& c, const worker_entry& w, std::chrono::milliseconds lease);
 // What an operator has told the worker to do since it was asked last: quiet, resume, drain, stop; or empty. Throws outage.
 boost::asio::awaitable<std::string> take_order(redis::connection& c, std::string id);
 boost::asio::awaitable<void> forget_orders(redis::connection& c, std::string id);

@@ -15,8 +15,8 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::size_t default_page = 20;
-constexpr std::size_t at_once = 500;         // members of an index that a filter looks at in one call
-constexpr std::size_t most_looked_at = 5000; // for one page, which then ends early and says where to go on
+constexpr std::size_t at_once = 500;         // members of an index that a filter looks at in one call, at most
+constexpr std::size_t most_looked_at = 1000; // for one page, which then ends early and says where to go on
 
 struct filters {
     std::string project, status, source, error, q; // each empty: any
@@ -142,8 +142,8 @@ asio::awaitable<page> filtered_page(const plan& p, const filters& f, std::option
                                     services& s) {
     page out;
     const bool plain = p.also_in.empty() && f.source.empty();
+    auto wanted = f.limit + 1; // one more than a page: is there a next one?
     for (std::size_t looked_at = 0; looked_at < most_looked_at;) {
-        const auto wanted = plain ? f.limit + 1 : at_once; // one more than a page: is there a next one?
         auto found = co_await read_indexes(s.redis, p.walked, from, wanted);
         const bool more = found.size() == wanted;
         if (!found.empty())
@@ -159,6 +159,8 @@ asio::awaitable<page> filtered_page(const plan& p, const filters& f, std::option
         }
         if (!more)
             co_return out;
+        if (!plain) // few are let through: a longer look next time, so that many runs cost no more than these
+            wanted = std::min(at_once, wanted * 2);
     }
     out.last = from; // the filters let few through: the next page looks further
     co_return out;

@@ -110,13 +110,20 @@ class Stack:
         return out
 
     def start_worker(self, *more):
+        return self.start_workers(1, *more)[0]
+
+    def start_workers(self, number, *more):
+        """All at once; answers them when all are at work."""
         argv = [BIN / "reprise-worker", "--toolchain", TOOLCHAIN, "--work-dir", self.dir / "scratch", "--concurrency",
                 self.concurrency, *self.common("worker"), *(["--pipelines", self.pipelines] if self.pipelines else [])]
-        self.started += 1
-        worker = self.launch(f"worker-{self.started}", [*argv, *more])
-        self.workers.append(worker)
-        worker.id = worker.wait_log("working")["worker"]
-        return worker
+        started = []
+        for _ in range(number):
+            self.started += 1
+            started.append(self.launch(f"worker-{self.started}", [*argv, *more]))
+        self.workers += started
+        for worker in started:
+            worker.id = worker.wait_log("working", 20 + number)["worker"]
+        return started
 
     def kill_worker(self, worker):
         worker.kill()

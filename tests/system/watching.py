@@ -231,10 +231,11 @@ class Watcher(Stream):
 # --- what it costs ---
 
 class Monitor:
-    """What Redis is asked for meanwhile, and not what functions ask for: `commands`, each a list of words."""
+    """What Redis is asked for meanwhile: `commands`, each a list of words; and what functions ask for: `inner`, each with the
+    command that called its function."""
 
     def __init__(self, stack):
-        self.stack, self.connection, self.commands = stack, stack.redis_client(), []
+        self.stack, self.connection, self.commands, self.inner = stack, stack.redis_client(), [], []
 
     def __enter__(self):
         self.connection.call("MONITOR")
@@ -244,8 +245,11 @@ class Monitor:
         self.stack.redis.call("ECHO", "monitored")
         while self.commands[-1:] != [["ECHO", "monitored"]]:
             line = self.connection.read()
-            if " lua] " not in line.partition('"')[0]:
-                self.commands.append(re.findall(r'"((?:[^"\\]|\\.)*)"', line))
+            words = re.findall(r'"((?:[^"\\]|\\.)*)"', line)
+            if " lua] " in line.partition('"')[0]:
+                self.inner.append((self.commands[-1], words))
+            else:
+                self.commands.append(words)
         self.commands.pop()
         self.connection.close()
 

@@ -111,7 +111,7 @@ class worker {
 
     asio::awaitable<void> claim_loop(unsigned partition) {
         ++claim_loops_;
-        auto token = random_base32(26);
+        auto token = random_base32(16);
         bool repeated = false;
         while (!draining_) {
             if (quiet_) {
@@ -145,7 +145,7 @@ class worker {
             for (auto& c : got.runs)
                 take(std::move(c), sent);
             if (!got.runs.empty())
-                token = random_base32(26);
+                token = random_base32(16);
             if (failed)
                 co_await sleep(after_failure);
             else if (got.runs.empty() && !got.looked_at_tickets && !co_await bells_.at(partition)->wait(partition))

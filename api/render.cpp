@@ -3,8 +3,10 @@
 #include "common/json/document.hpp"
 #include "common/queue/keys.hpp"
 
+#include <boost/algorithm/string/classification.hpp>
 #include <boost/algorithm/string/predicate.hpp>
 #include <boost/algorithm/string/replace.hpp>
+#include <boost/algorithm/string/split.hpp>
 
 #include <array>
 
@@ -28,9 +30,37 @@ std::string_view whole_object(const run_record& r, std::string_view field, std::
     return text;
 }
 
+// Who, in which mode, and what for, as a JSON object. An earlier build of this schema kept it as `doc`.
+std::string document_of(const run_record& r) {
+    if (const auto doc = whole_object(r, "doc", r.fields.text("doc")); !doc.empty())
+        return std::string(doc);
+    json::writer w;
+    w.begin_object().member("orgId", r.org()).member("createdByUserId", r.fields.text("user"));
+    w.member("mode", r.fields.text("mode")).optional("notes", r.fields.text("notes")).end_object();
+    return w.take();
+}
+
 void write_time(json::writer& w, std::string_view key, unix_ms t) {
     if (t != 0)
         w.member(key, rfc3339(t));
+}
+
+// Of the steps of a plan: a name and a digest in turn. An earlier build wrote them as JSON.
+std::vector<std::string> names_in(std::string_view plan) {
+    std::vector<std::string> names;
+    if (plan.starts_with('{')) {
+        const auto tree = json::parse(plan);
+        const auto* steps = tree ? json::find(*tree, "steps") : nullptr;
+        if (steps && steps->IsArray())
+            for (const auto& s : steps->GetArray())
+                names.emplace_back(json::text_at(s, "name"));
+        return names;
+    }
+    std::vector<std::string> words;
+    boost::algorithm::split(words, plan, boost::algorithm::is_space(), boost::algorithm::token_compress_on);
+    for (std::size_t i = 0; i + 1 < words.size(); i += 2)
+        names.push_back(std::move(words[i]));
+    return names;
 }
 
 void write_steps(json::writer& w, const run_record& r) {
@@ -39,7 +69,8 @@ void write_steps(json::writer& w, const run_record& r) {
     while (const auto s = r.step(index)) {
         // A run that was canceled or given up took its step with it, whose worker could not say so any more.
         const bool cut_short = is_terminal(r.status()) && s->ended == 0;
-        std::string facts(whole_object(r, "s." + std::to_string(index), s->facts));
+        auto facts = s->facts;
+        whole_object(r, "s." + std::to_string(index), facts);
         if (cut_short)
             boost::algorithm::replace_first(facts, R"("status":"running")", R"("status":"interrupted")");
         w.begin_object().splice(facts);
@@ -50,20 +81,15 @@ void write_steps(json::writer& w, const run_record& r) {
     }
     // Steps of the plan that have not begun, so that a watcher knows what is ahead.
     if (const auto plan = r.fields.text("plan"); !plan.empty() && !is_terminal(r.status())) {
-        const auto tree = json::parse(plan);
-        const auto* names = tree ? json::find(*tree, "steps") : nullptr;
-        if (names && names->IsArray())
-            for (; index < names->Size(); ++index)
-                w.begin_object()
-                    .member("name", json::text_at((*names)[static_cast<unsigned>(index)], "name"))
-                    .member("status", "pending")
-                    .end_object();
+        const auto names = names_in(plan);
+        for (; index < names.size(); ++index)
+            w.begin_object().member("name", names[index]).member("status", "pending").end_object();
     }
     w.end_array();
 }
 
 void write_lineage(json::writer& w, const run_record& r) {
-    const auto source = r.fields.text("source");
+    const auto source = r.source();
     if (source.empty())
         return;
     w.key("lineage").begin_object().member("retryOf", source).member("rootRun", r.fields.text("root"));
@@ -77,7 +103,6 @@ void write_artifact(json::writer& w, const run_record& r, const artifact& a) {
 }
 
 void write_manifest(json::writer& w, const run_record& r, const std::vector<artifact>& artifacts) {
-    const auto expires = r.fields.number("expires");
     const auto ended = r.fields.number("ended");
     w.key("artifactManifest").begin_object().member("version", std::int64_t{1}).member("runId", r.id);
     w.member("organizationId", r.org()).member("projectId", r.project());
@@ -87,7 +112,7 @@ void write_manifest(json::writer& w, const run_record& r, const std::vector<arti
     for (const auto& a : artifacts)
         write_artifact(w, r, a);
     w.end_array();
-    write_time(w, "expiresAt", expires != 0 ? expires : r.fields.number("keptUntil"));
+    write_time(w, "expiresAt", r.kept_until());
     write_time(w, "updatedAt", ended != 0 ? ended : r.fields.number("created"));
     w.end_object();
 }
@@ -126,8 +151,7 @@ void list_inputs(std::vector<artifact>& to, const std::vector<retained_input>& i
 
 std::string render_run(const run_record& r, bool no_worker) {
     json::writer w;
-    write_run(w, r, whole_object(r, "doc", r.fields.text("doc")), whole_object(r, "inputs", r.fields.text("inputs")),
-              artifacts_of(r), no_worker);
+    write_run(w, r, document_of(r), whole_object(r, "inputs", r.fields.text("inputs")), artifacts_of(r), no_worker);
     return w.take();
 }
 
@@ -135,7 +159,7 @@ void write_queued_run(json::writer& w, const run_record& r, const std::vector<re
                       bool no_worker) {
     std::vector<artifact> artifacts;
     list_inputs(artifacts, inputs);
-    write_run(w, r, r.fields.text("doc"), r.fields.text("inputs"), artifacts, no_worker);
+    write_run(w, r, document_of(r), r.fields.text("inputs"), artifacts, no_worker);
 }
 
 std::string render_project(const record& p) {
@@ -180,7 +204,8 @@ run_record record_of(const new_run& n, const accepted_run& a) {
     f.append("org", n.org);
     f.append("project", a.project);
     f.append("mode", n.mode);
-    f.append("doc", n.doc);
+    f.append("user", n.user);
+    f.append("notes", n.notes);
     f.append("inputs", n.inputs);
     f.append("created", std::to_string(a.now));
     f.append("keptUntil", std::to_string(a.kept_until));
@@ -191,18 +216,9 @@ run_record record_of(const new_run& n, const accepted_run& a) {
     return r;
 }
 
-std::string document_of(std::string_view org, std::string_view user, std::string_view mode, std::string_view notes) {
-    json::writer w;
-    w.begin_object()
-        .member("orgId", org)
-        .member("createdByUserId", user)
-        .member("mode", mode)
-        .optional("notes", notes);
-    w.end_object();
-    return w.take();
-}
-
 std::string notes_of(const run_record& r) {
+    if (const auto notes = r.fields.text("notes"); !notes.empty())
+        return std::string(notes);
     const auto tree = json::parse(r.fields.text("doc"));
     return tree ? std::string(json::text_at(*tree, "notes")) : std::string();
 }

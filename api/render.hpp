@@ -23,8 +23,6 @@ std::string render_capabilities(const accepted_run& a, const fleet_facts& f, boo
 // The record of a run that was accepted just now, as Redis holds it.
 run_record record_of(const new_run& n, const accepted_run& a);
 
-// The facts of a run that never change, as they are stored.
-std::string document_of(std::string_view org, std::string_view user, std::string_view mode, std::string_view notes);
 std::string notes_of(const run_record& r);
 
 // A file of the manifest.

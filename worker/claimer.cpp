@@ -32,7 +32,7 @@ void claimer::close_bells() {
 
 asio::awaitable<void> claimer::run(unsigned partition) {
     ++loops_;
-    auto token = random_base32(26);
+    auto token = random_base32(16);
     bool repeated = false;
     while (!at_.wants.draining) {
         if (at_.wants.quiet) {
@@ -66,7 +66,7 @@ asio::awaitable<void> claimer::run(unsigned partition) {
         for (auto& c : got.runs)
             take_(std::move(c), sent);
         if (!got.runs.empty())
-            token = random_base32(26);
+            token = random_base32(16);
         if (failed)
             co_await pause();
         else if (got.runs.empty() && !got.looked_at_tickets && !co_await bells_.at(partition)->wait(partition))

@@ -164,7 +164,7 @@ class run_process {
         step_change change;
         change.index = i;
         change.status = "running";
-        change.facts = step_facts(rule, "running", attempt_);
+        change.facts = step_facts(rule, attempt_);
         pending_.push_back(std::move(change));
         said().debug("step_begins", {{"step", rule.name}, {"attempt", std::to_string(attempt_)}});
         co_return co_await tell_ends(rule);
@@ -190,7 +190,7 @@ class run_process {
         change.ended = true;
         change.at_once = rule.takes_no_time();
         change.status = name_of(end);
-        change.facts = step_facts(rule, change.status, attempt_, &o);
+        change.facts = step_facts(rule, attempt_, &o);
         if (!o.artifacts.empty())
             co_await store(o.artifacts, change);
         pending_.push_back(std::move(change));

@@ -127,10 +127,13 @@ asio::awaitable<void> sift(std::vector<indexed>& found, const plan& p, const fil
         co_return;
     std::vector<redis::command> sources;
     for (const auto& one : found)
-        sources.push_back(redis::command::of("HGET", keys::run(req.who.partition, one.id), "source"));
+        sources.push_back(redis::command::of("HMGET", keys::run(req.who.partition, one.id), "source", "root"));
     const auto of = co_await s.redis.call_all(std::move(sources));
     std::size_t n = 0;
-    std::erase_if(found, [&](const indexed&) { return of[n++].text() != f.source; });
+    std::erase_if(found, [&](const indexed&) {
+        const auto line = of[n++].view();
+        return line[line[0].text().empty() ? 1 : 0].text() != f.source; // as run_record::source()
+    });
 }
 
 struct page {

@@ -14,7 +14,7 @@ namespace asio = boost::asio;
 namespace {
 
 failure not_retained(const run_record& source, std::string_view input) {
-    const auto kept = source.fields.number(source.fields.number("expires") != 0 ? "expires" : "keptUntil");
+    const auto kept = source.kept_until();
     const auto since =
         kept <= wall_clock() ? "since " + rfc3339(kept) : "though it was to be kept until " + rfc3339(kept);
     return {errc::inputs_not_retained,
@@ -47,7 +47,8 @@ new_run retry_of(const source_run& from, const request& req, std::string reason,
     n.org = req.who.org;
     n.project = source.project();
     n.mode = stored_mode(source.fields.text("mode")).value_or("flagship");
-    n.doc = document_of(n.org, req.who.user, n.mode, from.notes());
+    n.user = req.who.user;
+    n.notes = from.notes();
     n.inputs = source.fields.text("inputs");
     n.blobs = std::move(blobs);
     n.source = source.id;

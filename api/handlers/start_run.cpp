@@ -145,7 +145,8 @@ asio::awaitable<response> start_run(request& req, services& s) {
     const auto now = static_cast<std::uint64_t>(wall_clock());
     n.id = make_id(id_kind::run, req.who.partition, now, random_base32(16));
     n.new_project = make_id(id_kind::project, req.who.partition, now, random_base32(16));
-    n.doc = document_of(n.org, req.who.user, n.mode, (*order)["notes"]);
+    n.user = req.who.user;
+    n.notes = (*order)["notes"];
     n.actor = req.who.actor();
     n.idem = idem->hash;
     n.fingerprint = idem->fingerprint;

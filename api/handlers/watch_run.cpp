@@ -99,10 +99,15 @@ class run_events : public event_source {
         std::vector<run_event> found;
         bool known = false, over = false;
         try {
-            const auto r = co_await services_.redis.call(
-                redis::command::of("HMGET", keys::run(partition_, watcher_.run()), "history", "trail", "status"));
+            const auto r = co_await services_.redis.call(redis::command::of(
+                "HMGET", keys::run(partition_, watcher_.run()), "history", "trail", "status", "steps", "created"));
             known = !r[0].is_nil();
-            found = events_after(seen_, r[0].text(), r[1].text());
+            run_record told{watcher_.run(), {}};
+            told.fields.append("history", std::string(r[0].text()));
+            told.fields.append("trail", std::string(r[1].text()));
+            told.fields.append("steps", std::string(r[3].text()));
+            told.fields.append("created", std::string(r[4].text()));
+            found = events_after(seen_, told);
             const auto status = status_of(r[2].text());
             over = status && is_terminal(*status);
         } catch (...) {

@@ -1,5 +1,6 @@
 #include "api/watch/event.hpp"
 
+#include "common/json/document.hpp"
 #include "common/json/writer.hpp"
 
 #include <algorithm>
@@ -16,7 +17,7 @@ std::int64_t number(std::string_view s) {
 }
 
 // A line is `seq ms status actor` in a history and `seq ms step.status name` in a trail.
-run_event read_line(std::string_view line, bool transition) {
+run_event read_line(std::string_view line, bool transition, unix_ms created) {
     std::array<std::string_view, 4> words;
     for (auto& word : words) {
         word = line.substr(0, &word == &words.back() ? line.size() : line.find(' '));
@@ -24,18 +25,19 @@ run_event read_line(std::string_view line, bool transition) {
     }
     run_event e;
     e.seq = number(words[0]);
-    e.at = number(words[1]);
+    e.at = transition ? number(words[1]) : time_of_step(number(words[1]), created);
     e.type = transition ? "run." + std::string(words[2]) : std::string(words[2]);
     (transition ? e.by : e.step) = words[3];
     return e;
 }
 
-void add_lines(std::vector<run_event>& to, std::int64_t seq, std::string_view lines, bool transitions) {
+void add_lines(std::vector<run_event>& to, std::int64_t seq, std::string_view lines, bool transitions,
+               unix_ms created) {
     while (!lines.empty()) {
         const auto line = lines.substr(0, lines.find('\n'));
         lines.remove_prefix(std::min(lines.size(), line.size() + 1));
         if (number(line) > seq)
-            to.push_back(read_line(line, transitions));
+            to.push_back(read_line(line, transitions, created));
     }
 }
 
@@ -60,10 +62,21 @@ std::string run_event::text(std::string_view run) const {
     return "id: " + std::to_string(seq) + "\nevent: " + type + "\ndata: " + w.take() + "\n\n";
 }
 
-std::vector<run_event> events_after(std::int64_t seq, std::string_view history, std::string_view trail) {
+std::vector<run_event> events_after(std::int64_t seq, const run_record& r) {
     std::vector<run_event> out;
-    add_lines(out, seq, history, true);
-    add_lines(out, seq, trail, false);
+    const auto created = r.fields.number("created");
+    add_lines(out, seq, r.fields.text("history"), true, created);
+    add_lines(out, seq, r.fields.text("trail"), false, created);
+    for (const auto& s : r.steps()) {
+        const auto facts = json::parse(s.facts);
+        if (!facts)
+            continue;
+        const std::string name(json::text_at(*facts, "name"));
+        if (s.began_as > seq)
+            out.push_back({s.began_as, s.started, "step.running", name, ""});
+        if (s.ended_as > seq)
+            out.push_back({s.ended_as, s.ended, "step." + std::string(json::text_at(*facts, "status")), name, ""});
+    }
     std::ranges::sort(out, {}, &run_event::seq);
     return out;
 }

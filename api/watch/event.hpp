@@ -21,7 +21,7 @@ struct run_event {
     std::string text(std::string_view run) const;
 };
 
-// The events after `seq` that the hash's `history` and `trail` still tell of, in order.
-std::vector<run_event> events_after(std::int64_t seq, std::string_view history, std::string_view trail);
+// The events after `seq` that the hash still tells of, in order: by its `history`, and by its `steps` and `trail`, with `created`.
+std::vector<run_event> events_after(std::int64_t seq, const run_record& r);
 
 } // namespace reprise::api

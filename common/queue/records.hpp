@@ -42,10 +42,14 @@ class record {
 };
 
 struct step_record {
-    std::string_view facts;     // JSON object: name, status, attempt, error ...
+    std::string facts;          // JSON object: name, status, attempt, error ...
     std::string_view artifacts; // JSON array, or empty
     unix_ms started = 0, ended = 0;
+    std::int64_t began_as = 0, ended_as = 0; // the seq of these events; 0: not told, or by a line of `trail`
 };
+
+// `at` of a step's events stands in a record as milliseconds since its `created`; an earlier build wrote the time itself.
+unix_ms time_of_step(std::int64_t at, unix_ms created);
 
 struct run_record {
     std::string id;
@@ -56,8 +60,14 @@ struct run_record {
     std::string_view project() const { return fields.text("project"); }
     std::int64_t seq() const { return fields.number("seq"); }
     std::int64_t epoch() const { return fields.number("epoch"); }
-    // Views into `fields`. Nothing for a step that has not begun.
+    std::string_view source() const; // of a retry; empty for a start
+    unix_ms kept_until() const;      // its inputs and artifacts
+    // With views into `fields`. Nothing for a step that has not begun; throws std::runtime_error if its line is none.
     std::optional<step_record> step(std::size_t index) const;
+    std::vector<step_record> steps() const; // those in the field `steps`, without their artifacts
+
+  private:
+    std::optional<step_record> step_of_earlier_build(const std::string& index) const;
 };
 
 } // namespace reprise

@@ -78,7 +78,8 @@ run_queue::run_queue(functions& f, queue_limits limits)
 
 asio::awaitable<result<accepted_run>> run_queue::accept(unsigned partition, const new_run& n) {
     auto fixed = fixed_line("mode", n.mode) + fixed_line("trace", n.trace) + fixed_line("request", n.request) +
-                 fixed_text_line("reason", n.reason) + fixed_line("inputs", n.inputs) + fixed_line("doc", n.doc);
+                 fixed_text_line("reason", n.reason) + fixed_line("inputs", n.inputs) +
+                 fixed_text_line("user", n.user) + fixed_text_line("notes", n.notes);
     auto args =
         list(n.id, n.org, n.project, n.project_name, n.new_project, n.api_name, n.mode, keys::default_stream,
              std::move(fixed), fmt::format("{}", fmt::join(n.blobs, " ")), n.source, n.actor, n.idem, n.fingerprint);

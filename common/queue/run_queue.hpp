@@ -28,10 +28,10 @@ struct queue_limits {
 
 struct new_run {
     std::string id, org, project, project_name, new_project,
-        api_name;                   // project, or name and an id for a new one
-    std::string mode, doc, inputs;  // doc, inputs: JSON objects
-    std::vector<std::string> blobs; // SHA-256 of the inputs
-    std::string source, reason;     // of a retry; empty for a start
+        api_name;                          // project, or name and an id for a new one
+    std::string mode, user, notes, inputs; // inputs: a JSON object
+    std::vector<std::string> blobs;        // SHA-256 of the inputs
+    std::string source, reason;            // of a retry; empty for a start
     std::string actor;
     std::string idem, fingerprint; // of an Idempotency-Key, or empty
     std::string trace, request;    // a traceparent; the id of the request
@@ -73,7 +73,7 @@ struct step_change {
     bool ended = false;
     bool at_once = false;  // it began as it ended: both are told
     std::string status;    // running, completed, failed, skipped
-    std::string facts;     // JSON object
+    std::string facts;     // `<attempt> <name>`, and perhaps ` {JSON}`: functions/work.lua
     std::string artifacts; // JSON array; empty if none
     std::vector<std::string> blobs;
 };

@@ -1,5 +1,4 @@
 """What is there to judge at the end: the clients' operations, the feed, and what Redis holds."""
-import json
 
 from resp import Redis, pairs
 from stack import ENDED, P0, with_fixed
@@ -19,7 +18,7 @@ class Evidence:
 
     def op_of(self, record):
         """The operation that asked for this run: it left its name in the notes, or in the reason of a retry."""
-        return record.get("reason") if record.get("source") else json.loads(record["doc"]).get("notes")
+        return record.get("reason") if record.get("source") else record.get("notes")
 
     def pending(self):
         return {name: self.redis.call("XPENDING", f"{P0}queue:{name}", "workers")[0] for name in STREAMS}

@@ -63,7 +63,7 @@ TEST_F(Accept, ARetryLeavesItsSourceUntouchedAndCountsItsLine) {
     EXPECT_EQ(a->nth, 2);
     EXPECT_EQ(a->root, source);
     EXPECT_EQ(run(source), before);
-    EXPECT_EQ(run(second.id).at("source"), first.id);
+    EXPECT_EQ(record_of(second.id).source(), first.id);
 }
 
 TEST_F(Accept, EachRefusalHasItsCauseAndChangesNothing) {

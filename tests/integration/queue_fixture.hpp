@@ -56,9 +56,9 @@ class QueueTest : public ::testing::Test {
         n.project_name = "Pets";
         n.new_project = make_id(id_kind::project, 0, 1, random_base32(16));
         n.mode = "flagship";
-        n.doc = R"({"orgId":"acme"})";
-        n.inputs = "{}";
+        n.user = "test";
         n.blobs = {sha256_hex("document")};
+        n.inputs = fmt::format(R"({{"openapi":{{"sha256":"{}"}}}})", n.blobs[0]);
         n.actor = "user:test";
         test::run_async(io_, queue_->pin(0, n.org, n.blobs));
         return n;
@@ -104,13 +104,14 @@ class QueueTest : public ::testing::Test {
     write_outcome block(const claim_ticket& t, std::string tool) {
         return test::run_async(io_, queue_->block(t, std::move(tool), {}));
     }
-    write_outcome step(const claim_ticket& t, std::size_t index, bool ended, std::string facts) {
+    // Of a step named `a`, in its first attempt.
+    write_outcome step(const claim_ticket& t, std::size_t index, std::string status) {
         std::vector<step_change> changes(1);
         changes[0].index = index;
-        changes[0].ended = ended;
-        changes[0].status = "any";
-        changes[0].facts = std::move(facts);
-        return test::run_async(io_, queue_->step(t, "{}", "now", changes));
+        changes[0].ended = status != "running";
+        changes[0].status = std::move(status);
+        changes[0].facts = "1 a";
+        return test::run_async(io_, queue_->step(t, "a 01234567", "now", changes));
     }
     result<void> cancel(const std::string& run, std::string token = "c", std::string org_name = "acme") {
         return test::run_async(io_, queue_->cancel(0, run, std::move(org_name), std::move(token), "user:test", ""));
@@ -128,6 +129,9 @@ class QueueTest : public ::testing::Test {
         return m;
     }
     std::map<std::string, std::string> run(const std::string& run_id) { return hash(keys::run(0, run_id)); }
+    run_record record_of(const std::string& run_id) {
+        return {run_id, record(ask("HGETALL", keys::run(0, run_id)).view())};
+    }
     std::int64_t stat(std::string_view name) {
         const auto r = ask("HGET", key("stats"), name);
         return r.is_nil() ? 0 : r.number();

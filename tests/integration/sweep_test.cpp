@@ -198,7 +198,7 @@ TEST_F(Sweep, ADeadRunIsListedWithItsReason) {
 
 TEST_F(Sweep, AnOutageOfRedisCostsAStepNoAttemptAndARunAtMostTenExcuses) {
     const auto t = running();
-    step(t, 0, false, R"({"name":"a","status":"running","attempt":1})");
+    step(t, 0, "running");
     const auto excuse = [&] {
         const auto now = wall_clock();
         ask("HSET", key("swept"), "last", std::to_string(now - 30'000));
@@ -206,7 +206,7 @@ TEST_F(Sweep, AnOutageOfRedisCostsAStepNoAttemptAndARunAtMostTenExcuses) {
         sweep();
     };
     excuse();
-    EXPECT_EQ(run(t.run).at("s.0"), R"({"name":"a","status":"interrupted","attempt":1})");
+    EXPECT_EQ(record_of(t.run).step(0).value().facts, R"({"name":"a","status":"interrupted","attempt":1})");
     EXPECT_EQ(run(t.run).count("claimed"), 0u);
     for (int n = 2; n <= 10; ++n) {
         claim();
@@ -233,7 +233,7 @@ TEST_F(Sweep, ARecordThatSomebodyBrokeKeepsNoOtherFromItsTime) {
 
 TEST_F(Sweep, TheRunDeadlineCountsFromTheFirstClaim) {
     const auto t = running();
-    step(t, 0, false, R"({"name":"a","status":"running"})");
+    step(t, 0, "running");
     ask("HINCRBY", keys::run(0, t.run), "claimed", "-600000");
     release(t);
     const auto left = claim().at(0).time_left;

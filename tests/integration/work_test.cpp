@@ -85,28 +85,33 @@ TEST_F(Work, RecoveredRunsAreTakenBeforeNewOnes) {
 
 TEST_F(Work, StepsAreRecordedOnceHoweverOftenTheyAreSent) {
     const auto t = running();
-    EXPECT_EQ(step(t, 0, false, R"({"name":"a","status":"running"})"), write_outcome::done);
+    EXPECT_EQ(step(t, 0, "running"), write_outcome::done);
     const auto seq = run(t.run).at("seq");
-    EXPECT_EQ(step(t, 0, false, R"({"name":"a","status":"running"})"), write_outcome::done);
+    EXPECT_EQ(step(t, 0, "running"), write_outcome::done);
     EXPECT_EQ(run(t.run).at("seq"), seq);
-    EXPECT_EQ(step(t, 0, true, R"({"name":"a","status":"completed"})"), write_outcome::done);
+    EXPECT_EQ(step(t, 0, "completed"), write_outcome::done);
     const auto r = run(t.run);
-    EXPECT_EQ(r.at("plan"), "{}");
+    EXPECT_EQ(r.at("plan"), "a 01234567");
     EXPECT_EQ(r.at("current"), "now");
-    EXPECT_NE(r.at("t.0").find(' '), std::string::npos);
+    const auto recorded = record_of(t.run).step(0);
+    ASSERT_TRUE(recorded);
+    EXPECT_EQ(recorded->facts, R"({"name":"a","status":"completed","attempt":1})");
+    EXPECT_GE(recorded->ended, recorded->started);
+    EXPECT_EQ(recorded->ended_as, recorded->began_as + 1);
 }
 
 TEST_F(Work, ABeginningOfAStepThatComesAfterItsEndIsPassedOver) {
     const auto t = running();
-    step(t, 0, false, R"({"name":"a","status":"running"})");
-    step(t, 0, true, R"({"name":"a","status":"interrupted"})");
+    step(t, 0, "running");
+    step(t, 0, "interrupted");
     const auto before = run(t.run);
-    EXPECT_EQ(step(t, 0, false, R"({"name":"a","status":"running"})"), write_outcome::done);
+    EXPECT_EQ(step(t, 0, "running"), write_outcome::done);
     EXPECT_EQ(run(t.run), before);
     release(t);
     const auto next = claim().at(0).ticket; // who may well begin it again
-    step(next, 0, false, R"({"name":"a","status":"running"})");
-    EXPECT_NE(run(t.run).at("s.0"), before.at("s.0"));
+    step(next, 0, "running");
+    EXPECT_NE(run(t.run).at("steps"), before.at("steps"));
+    EXPECT_NE(run(t.run).at("trail").find(" step.interrupted a\n"), std::string::npos); // what the line told is kept
 }
 
 TEST_F(Work, FinishingEndsARunEverywhereAtOnce) {
@@ -150,7 +155,7 @@ TEST_F(Work, AZombieWritesNothing) {
     ASSERT_EQ(owner.run, zombie.run);
     EXPECT_GT(owner.epoch, zombie.epoch);
     const auto before = run(zombie.run);
-    EXPECT_EQ(step(zombie, 0, true, "{\"stale\":1}"), write_outcome::stale);
+    EXPECT_EQ(step(zombie, 0, "completed"), write_outcome::stale);
     EXPECT_EQ(finish(zombie), write_outcome::stale);
     EXPECT_EQ(release(zombie), write_outcome::stale);
     EXPECT_EQ(block(zombie, "tool"), write_outcome::stale);

@@ -31,12 +31,19 @@ DEFECTS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime erro
 
 
 def with_fixed(fields):
-    """What is in the field `fixed`, as fields like others, and no longer there."""
+    """What is in the field `fixed`, as fields like others, and no longer there; and what is written once and means two things."""
     for line in fields.pop("fixed", "").split("\n"):
         name, _, value = line.partition(" ")
         if name:
             fields.setdefault(name, json.loads(value) if value.startswith('"') else value)
+    if fields.get("root"):
+        fields.setdefault("source", fields["root"])
     return fields
+
+
+def kept(fields):
+    """The digests of a run's inputs."""
+    return [one["sha256"] for one in json.loads(fields["inputs"]).values() if "sha256" in one]
 
 
 class Stack:

@@ -8,7 +8,7 @@ from history import transitions
 from persistent import FULL, PersistentClient, Tally, at_once, finish, sized
 from pipelines import DOCUMENT, VERIFY, pipelines, shell
 from resp import RedisError
-from stack import P0, StackTest, wait_for
+from stack import P0, StackTest, kept, wait_for
 
 BACKLOG = sized(5000, 100_000)
 PROMISED = 20.0  # seconds
@@ -65,11 +65,12 @@ class BehindABacklog(StackTest):
     def fill_directly(cls):
         """By the very function that the API calls, many in one pipeline."""
         redis, like = cls.stack.redis, cls.stack.redis.hash(f"{P0}run:{cls.source}")
+        inputs = " ".join(kept(cls.stack.run_hash(cls.source)))
         accept = next(name for name in function_names(redis) if name.endswith("_accept"))
         for first in range(0, BACKLOG, BATCH):
             for n in range(first, first + BATCH):
                 redis.send("FCALL", accept, 1, P0, 90_000_000, 200_000, 1, another_run(cls.source, n), "acme", like["project"],
-                           "", "", "", "flagship", "default", like["fixed"], like["kept"], cls.source, "test", "", "")
+                           "", "", "", "flagship", "default", like["fixed"], inputs, cls.source, "test", "", "")
             for answer in [redis.read() for _ in range(BATCH)]:
                 if isinstance(answer, RedisError) or answer[3][0] != "accepted":
                     raise AssertionError(f"accept answered {answer}")

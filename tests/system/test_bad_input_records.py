@@ -9,7 +9,7 @@ from raw_http import Connection, request
 from stack import BIN, P0, StackTest
 from unharmed import end_with_failed_requests
 
-JSON_FIELDS = ("doc", "inputs", "s.0", "s.1", "quality", "a.0")
+JSON_FIELDS = ("doc", "inputs", "steps", "s.0", "quality", "a.0")
 NO_NUMBERS = ("abc", "", "-1", "9" * 40, "1e400", "0x1", "nan")
 NO_JSON = ("abc", "{[", "null", "[1]", '"x"', '{"a"', "}", "{" * 1000)
 MAY_ANSWER = (200, 202, 404, 409, 410, 422, 500)
@@ -100,7 +100,7 @@ class Records(StackTest):
         self.assertEqual(self.reported("status"), {"broken_record"})
 
     def test_a_record_whose_json_is_none_is_reported(self):
-        for field in ("doc", "inputs", "s.0"):
+        for field in ("doc", "inputs", "steps"):
             with self.subTest(field=field):
                 self.assertIn("broken_record", self.reported(field, '{"a"'))
 
@@ -126,6 +126,11 @@ class Records(StackTest):
             for value in NO_JSON:
                 with self.subTest(field=field, value=value[:20]):
                     self.tampered(field, value)
+
+    def test_a_step_whose_facts_are_no_json_is_never_part_of_an_answer(self):
+        for value in NO_JSON:
+            with self.subTest(value=value[:20]):
+                self.assertEqual(self.tampered("steps", f"\n0 3 1 4 1 1 completed 1 one {value}")[0], 500)
 
     def test_a_nul_in_json_does_not_end_the_api(self):
         for field in JSON_FIELDS:

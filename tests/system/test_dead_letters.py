@@ -7,7 +7,7 @@ import unittest
 
 from contract import check_accepted, check_error
 from pipelines import DOCUMENT, VERIFY, pipelines, shell
-from stack import P0, ROOT, StackTest
+from stack import P0, ROOT, StackTest, kept
 
 FAILS_UNTIL = pipelines(VERIFY, shell("brittle", 'test -e "$0/mended" || { echo "the last word" >&2; exit 3; }'))
 
@@ -89,7 +89,7 @@ class DeadLetters(StackTest):
         self.mended.touch()
         other = check_accepted(self.client.start(DOCUMENT.replace("Small", "Another")), of_retry=False)["run"]["id"]
         self.stack.wait_status(other, "complete")
-        sha = self.stack.run_hash(self.runs[0])["kept"]
+        sha, = kept(self.stack.run_hash(self.runs[0]))
         (self.stack.dir / "blobs" / self.org / sha[:2] / sha).unlink()
         self.assertEqual(self.reprise("dead", "redrive", "--all", status=1), "")
         self.assertEqual(self.listed(), self.runs)

@@ -10,26 +10,69 @@
 namespace reprise::api {
 namespace {
 
-constexpr std::string_view history = "1 1000 queued user:a/key:k\n2 2000 running w1\n5 5000 complete w1\n";
-constexpr std::string_view trail = "3 3000 step.running lint\n4 4000 step.completed lint\n";
+run_record told(std::string history, std::string trail, std::string steps) {
+    run_record r{"run_1", {}};
+    r.fields.append("created", "1000");
+    r.fields.append("history", std::move(history));
+    r.fields.append("trail", std::move(trail));
+    r.fields.append("steps", std::move(steps));
+    return r;
+}
+
+const std::string history = "1 1000 queued user:a/key:k\n2 2000 running w1\n5 5000 complete w1\n";
+const auto as_step = told(history, "", "\n0 3 2000 4 3000 1 completed 1 lint");
+const auto as_trail = told(history, "3 2000 step.running lint\n4 3000 step.completed lint\n", "");
+constexpr std::int64_t year_2026 = 1'795'000'000'000;
 
 TEST(Event, TheStoryOfARunIsToldInOrderFromWhereItWasLeft) {
-    const auto all = events_after(0, history, trail);
-    ASSERT_EQ(all.size(), 5u);
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        EXPECT_EQ(all[i].seq, static_cast<std::int64_t>(i + 1));
-        EXPECT_EQ(all[i].at, static_cast<std::int64_t>((i + 1) * 1000));
-        EXPECT_EQ(all[i].is_end(), i == 4);
+    for (const auto& run : {as_step, as_trail}) {
+        const auto all = events_after(0, run);
+        ASSERT_EQ(all.size(), 5u);
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            EXPECT_EQ(all[i].seq, static_cast<std::int64_t>(i + 1));
+            EXPECT_EQ(all[i].at, static_cast<std::int64_t>((i + 1) * 1000));
+            EXPECT_EQ(all[i].is_end(), i == 4);
+        }
+        EXPECT_EQ(all[1].type, "run.running");
+        EXPECT_EQ(all[2].type, "step.running");
+        EXPECT_EQ(all[3].type, "step.completed");
+        EXPECT_EQ(all[3].step, "lint");
+        EXPECT_EQ(events_after(3, run).size(), 2u);
+        EXPECT_TRUE(events_after(5, run).empty());
     }
-    EXPECT_EQ(all[1].type, "run.running");
-    EXPECT_EQ(all[3].step, "lint");
-    EXPECT_EQ(events_after(3, history, trail).size(), 2u);
-    EXPECT_TRUE(events_after(5, history, trail).empty());
-    EXPECT_TRUE(events_after(0, "", "").empty());
+    EXPECT_TRUE(events_after(0, told("", "", "")).empty());
+}
+
+TEST(Event, OfAStepThatIsUnderWayIsItsBeginningAlone) {
+    const auto all = events_after(
+        2, told(history, "", "\n0 3 2000 0 0 1 running 1 lint\n1 0 2500 4 3000 1 failed 2 docs {\"x\":1}"));
+    ASSERT_EQ(all.size(), 3u);
+    EXPECT_EQ(all[0].type, "step.running");
+    EXPECT_EQ(all[1].type, "step.failed");
+    EXPECT_EQ(all[1].step, "docs");
+}
+
+TEST(Event, OfAnEarlierBuildHasItsTimeItself) {
+    auto run = told("", "3 " + std::to_string(year_2026) + " step.running lint\n", "");
+    run.fields.set("created", std::to_string(year_2026 - 5));
+    EXPECT_EQ(events_after(0, run).at(0).at, year_2026);
+}
+
+TEST(Record, AStepOfAnEarlierBuildIsReadToo) {
+    run_record run{"run_1", {}};
+    run.fields.append("s.0", R"({"name":"lint","status":"completed","attempt":2})");
+    run.fields.append("t.0", "1000 2000 1");
+    run.fields.append("steps", "\n1 3 500 0 0 1 running 1 docs");
+    run.fields.append("created", "1000");
+    EXPECT_EQ(run.step(0).value().facts, R"({"name":"lint","status":"completed","attempt":2})");
+    EXPECT_EQ(run.step(0).value().ended, 2000);
+    EXPECT_EQ(run.step(1).value().facts, R"({"name":"docs","status":"running","attempt":1})");
+    EXPECT_EQ(run.step(1).value().started, 1500);
+    EXPECT_FALSE(run.step(2));
 }
 
 TEST(Event, IsTheSameTextWhereverItComesFrom) {
-    const auto all = events_after(3, history, trail);
+    const auto all = events_after(3, as_step);
     EXPECT_EQ(all[0].text("run_1"),
               "id: 4\nevent: step.completed\ndata: {\"runId\":\"run_1\",\"seq\":4,\"type\":\"step.completed\","
               "\"at\":\"1970-01-01T00:00:04.000Z\",\"step\":\"lint\",\"stepStatus\":\"completed\"}\n\n");

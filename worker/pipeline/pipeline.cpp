@@ -2,7 +2,6 @@
 
 #include "common/crypto/digest.hpp"
 #include "common/json/document.hpp"
-#include "common/json/writer.hpp"
 
 #include <boost/algorithm/string/replace.hpp>
 
@@ -113,11 +112,8 @@ pipeline read_pipeline(const json::value& v, const std::string& mode, const std:
         if (!names.insert(p.steps.back().name).second)
             wrong(mode, "has two steps named " + p.steps.back().name);
     }
-    json::writer w;
-    w.begin_object().key("steps").begin_array();
     for (const auto& s : p.steps)
-        w.begin_object().member("name", s.name).member("digest", s.digest()).end_object();
-    p.plan = w.end_array().end_object().take();
+        p.plan.append(p.plan.empty() ? "" : " ").append(s.name).append(" ").append(s.digest());
     return p;
 }
 
@@ -128,7 +124,7 @@ std::string step_rule::digest() const {
     d.update(name + '\0' + builtin + '\0' + std::to_string(timeout.count()) + '\0');
     for (const auto& word : argv)
         d.update(word + '\0');
-    return d.hex().substr(0, 16);
+    return d.hex().substr(0, 8);
 }
 
 pipelines pipelines::parse(std::string_view text, const std::string& toolchain) {

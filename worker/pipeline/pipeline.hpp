@@ -38,7 +38,7 @@ struct step_rule {
 
 struct pipeline {
     std::vector<step_rule> steps;
-    std::string plan; // JSON: names and digests of the steps
+    std::string plan; // name and digest of each step, in turn
 };
 
 class pipelines {

@@ -6,9 +6,9 @@
 
 namespace reprise::worker {
 
-std::string step_facts(const step_rule& rule, std::string_view status, int attempt, const step_outcome* o) {
+std::string step_facts(const step_rule& rule, int attempt, const step_outcome* o) {
     json::writer w;
-    w.begin_object().member("name", rule.name).member("status", status).member("attempt", std::int64_t{attempt});
+    w.begin_object();
     if (!rule.required)
         w.key("required").boolean(false);
     if (o && o->error) {
@@ -27,7 +27,10 @@ std::string step_facts(const step_rule& rule, std::string_view status, int attem
         w.end_array();
     }
     w.end_object();
-    return w.take();
+    auto facts = std::to_string(attempt) + " " + rule.name;
+    if (w.text() != "{}")
+        facts.append(" ").append(w.text());
+    return facts;
 }
 
 std::optional<told_of_step> told_of(const step_rule& rule, const std::optional<step_record>& before) {

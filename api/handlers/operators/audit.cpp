@@ -52,15 +52,15 @@ asio::awaitable<void> read_starts(std::vector<act>& to, std::vector<organisation
     const auto runs = co_await read_indexes(s.redis, std::move(indexes), last, most);
     std::vector<redis::command> reads;
     for (const auto& run : runs)
-        reads.push_back(
-            redis::command::of("HMGET", keys::run(*partition_of(id_kind::run, run.id), run.id), "source", "history"));
+        reads.push_back(redis::command::of("HMGET", keys::run(*partition_of(id_kind::run, run.id), run.id), "source",
+                                           "history", "root"));
     if (reads.empty())
         co_return;
     const auto records = co_await s.redis.call_all(std::move(reads));
     for (std::size_t i = 0; i < runs.size(); ++i) {
         const auto& r = records[i];
         auto line = r[1].text().substr(0, r[1].text().find('\n')); // `1 ms queued actor`
-        const auto source = r[0].text();
+        const auto source = r[r[0].text().empty() ? 2 : 0].text(); // as run_record::source()
         act a{runs[i].at, "", source.empty() ? "start" : "retry", runs[i].id, ""};
         if (line.starts_with("1 "))
             a.by = line.substr(line.rfind(' ') + 1);

@@ -16,7 +16,7 @@ asio::awaitable<response> show_run_history(request& req, services& s) {
         .optional("traceparent", run->fields.text("trace"))
         .key("events")
         .begin_array();
-    for (const auto& e : events_after(0, run->fields.text("history"), run->fields.text("trail"))) {
+    for (const auto& e : events_after(0, *run)) {
         w.begin_object().member("seq", e.seq).member("at", rfc3339(e.at)).member("type", e.type);
         w.optional("step", e.step).optional("by", e.by).end_object();
     }

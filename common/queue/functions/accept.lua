@@ -244,16 +244,24 @@ local function number_retries(p, taken)
   end
 end
 
+-- Where a retry stands in its line. Most are retries of the first run of all: then `root` is the source, too.
+local NO_LINE = {}
+local function line_of(n, source)
+  local root = n.from.root
+  if source == '' then return NO_LINE end
+  if source == root then return { 'root', root, 'nth', text(n.nth) } end
+  return { 'root', root, 'nth', text(n.nth), 'source', source }
+end
+
 -- The run itself, its ticket, and its first event. The order of the fields is that of the list which a small hash is, and is
 -- searched as: what every later write reads comes first.
-local function begin(p, a, n, today, till)
+local function begin(p, a, n, today)
   local i, from, project = n.at, n.from, n.project
   local run, org, actor, source, class = a[i], n.org.name, a[i + ACTOR], a[i + SOURCE], a[i + CLASS]
   local ticket = redis.call('XADD', p .. 'queue:' .. class, '*', 'run', run, 'epoch', '0')
   redis.call('HSET', p .. 'run:' .. run, 'status', 'queued', 'seq', '1', 'epoch', '0',
     'history', '1 ' .. today .. ' queued ' .. actor .. '\n', 'org', org, 'project', project.id, 'where', 'stream',
-    'stream', class, 'ticket', ticket, 'created', today, 'kept', a[i + BLOBS], 'hold', a[1], 'keptUntil', till,
-    'root', from.root, 'source', source, 'nth', text(n.nth or 0), 'fixed', a[i + FIXED])
+    'stream', class, 'ticket', ticket, 'created', today, 'hold', a[1], 'fixed', a[i + FIXED], unpack(line_of(n, source)))
   redis.call('XADD', p .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'run', run, 'seq', '1', 'type', 'run.queued',
     'name', '', 'at', today, 'org', org, 'project', project.id, 'by', actor,
     'cause', source == '' and 'start' or 'retry of ' .. source, 'epoch', '0',
@@ -288,7 +296,7 @@ local function accept(keys, a)
   local today, till = stamp(now), stamp(kept_until)
   write_around(l, a, taken, today, till)
   number_retries(p, taken)
-  for _, n in ipairs(taken) do begin(p, a, n, today, till) end
+  for _, n in ipairs(taken) do begin(p, a, n, today) end
   for i = 4, #answers do
     local n = answers[i]
     if n.at then

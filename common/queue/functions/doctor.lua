@@ -27,9 +27,14 @@ local function broken_part(p, r)
   if TERMINAL[r.status] and not tonumber(r.ended) then return 'ended' end
   local key = p .. 'run:' .. r.id
   local fixed = '\n' .. (redis.call('HGET', key, 'fixed') or '')
-  for _, field in ipairs({ 'doc', 'inputs' }) do
-    local fact = redis.call('HGET', key, field) or string.match(fixed, '\n' .. field .. ' ([^\n]*)')
-    if not is_json(fact) then return field end
+  local function fact(field) return redis.call('HGET', key, field) or string.match(fixed, '\n' .. field .. ' ([^\n]*)') end
+  if not is_json(fact('inputs')) then return 'inputs' end
+  -- An earlier build of this schema wrote `doc`, which said what `mode` and `user` say.
+  local doc = fact('doc')
+  if doc and not is_json(doc) or not doc and not fact('mode') then return 'doc' end
+  for line in string.gmatch(redis.call('HGET', key, 'steps') or '', '[^\n]+') do
+    local more = string.match(line, '^%d+ %d+ %S+ %d+ %S+ %d+ %S+ %d+ %S+(.*)$')
+    if not more or more ~= '' and not is_json(more) then return 'steps' end
   end
   local n = 0
   local facts = redis.call('HGET', key, 's.0')

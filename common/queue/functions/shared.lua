@@ -104,18 +104,27 @@ local function hold_of(r)
   return tonumber(r.hold or tonumber(r.keptUntil or 0) - tonumber(r.created or 0))
 end
 
+-- The digests of a run's inputs. An earlier build of this schema wrote them a second time, as `kept`.
+local function kept_of(kept, fixed)
+  if kept or not fixed then return kept or '' end
+  local shas = {}
+  for sha in string.gmatch(fixed, '"sha256":"([^"]+)"') do shas[#shas + 1] = sha end -- within texts, quotes are escaped
+  return table.concat(shas, ' ')
+end
+
 local function load(p, id)
   local v = redis.call('HMGET', p .. 'run:' .. id, 'status', 'epoch', 'token', 'seq', 'org', 'project', 'where',
-    'stream', 'ticket', 'history', 'created', 'kept', 'made', 'lost', 'ended', 'tool', 'hold', 'keptUntil', 'heldBy')
+    'stream', 'ticket', 'history', 'created', 'kept', 'made', 'lost', 'ended', 'tool', 'hold', 'keptUntil', 'heldBy',
+    'fixed')
   if not v[1] then return nil end
   return { id = id, status = v[1], epoch = tonumber(v[2]), token = v[3], seq = tonumber(v[4]), org = v[5],
     project = v[6], where = v[7], stream = v[8], ticket = v[9], history = v[10] or '', created = v[11],
-    kept = v[12] or '', made = v[13] or '', lost = tonumber(v[14] or 0), ended = v[15], tool = v[16], held_by = v[19],
+    kept = kept_of(v[12], v[20]), made = v[13] or '', lost = tonumber(v[14] or 0), ended = v[15], tool = v[16], held_by = v[19],
     hold = hold_of({ hold = v[17], keptUntil = v[18], created = v[11] }) }
 end
 
 -- The live feed. `what` is `run.<status>` or `step.<status>` (then `name` is the step's); seq orders the events of one run.
--- What is said here can be rebuilt from the run's hash (`history` and `trail`) when the feed has been trimmed.
+-- What is said here can be rebuilt from the run's hash (`history`, `steps` and `trail`) when the feed has been trimmed.
 local function announce(p, r, now, what, name, actor, cause)
   redis.call('XADD', p .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'run', r.id, 'seq', text(r.seq), 'type', what,
     'name', name, 'at', stamp(now), 'org', r.org, 'project', r.project, 'by', actor, 'cause', cause,
@@ -218,6 +227,8 @@ local function leave_waiting(p, r)
   end
 end
 
+local OF_TICKET = { 'stream', 'ticket' }
+
 -- What an ended run leaves behind: its blobs are kept for `retention`, and `ended` says when the sweep is to look at it
 -- again: to expire it, and later to forget it.
 local function end_run(p, r, now, status, actor, cause, retention, fields, w)
@@ -227,7 +238,10 @@ local function end_run(p, r, now, status, actor, cause, retention, fields, w)
   count(p, status, 1, w)
   count(p, 'ended', 1, w) -- for ever, while the counts of statuses go down as runs expire
   if status == 'failed' then count(p, 'ended_failed', 1, w) end
-  move(p, r, now, status, actor, cause, add(fields, 'where', '', 'ended', stamp(now), 'expires', till, 'current', ''), w)
+  local was = r.status
+  move(p, r, now, status, actor, cause, add(fields, 'where', '', 'ended', stamp(now), 'expires', till), w)
+  -- Ended runs are many, and need less. The ticket of one that was queued may be a ghost, which is known by it.
+  redis.call('HDEL', p .. 'run:' .. r.id, 'current', 'claimed', 'hold', 'keptUntil', unpack(was == 'running' and OF_TICKET or {}))
 end
 
 -- How often which step failed with which code, per organisation and day, and which run was the last.

@@ -23,6 +23,12 @@ end
 -- The step in hand did not have its try.
 local function interrupt_step(p, r)
   local key, n = p .. 'run:' .. r.id, 0
+  local steps = redis.call('HGET', key, 'steps')
+  if steps then
+    redis.call('HSET', key, 'steps', (string.gsub(steps, '(\n%d+ %S+ %S+ 0 0 %S+) running ', '%1 interrupted ', 1)))
+    return
+  end
+  -- As an earlier build of this schema wrote it: a field for each step.
   local facts = redis.call('HGET', key, 's.0')
   while facts do
     local changed, found = string.gsub(facts, '"status":"running"', '"status":"interrupted"', 1)

@@ -15,7 +15,7 @@ local function already_claimed(p, worker, token, streams)
 end
 
 local CLAIM_READS = { 'status', 'epoch', 'seq', 'history', 'org', 'project', 'where', 'ticket', 'created', 'kept',
-  'keptUntil', 'fixed', 'claimed', 'made', 'trail' }
+  'fixed', 'hold', 'claimed', 'keptUntil', 'made', 'steps', 'trail' }
 
 -- The run of a ticket: whether the ticket `counts`, and whether the record is too `broken` to be worked on. Reads only.
 local function run_of(p, entry)
@@ -26,7 +26,8 @@ local function run_of(p, entry)
   r.counts = r.status and MAY.claim[r.status] and tonumber(r.epoch) == epoch and r.where == 'stream'
   r.epoch, r.seq, r.entry = tonumber(r.epoch), tonumber(r.seq), entry[1]
   r.broken = not (r.seq and r.org and r.project)
-  r.history, r.kept, r.made = r.history or '', r.kept or '', r.made or ''
+  r.history, r.kept, r.made = r.history or '', kept_of(r.kept, r.fixed), r.made or ''
+  r.till = tonumber(r.keptUntil or (tonumber(r.created) or 0) + (tonumber(r.hold) or 0)) or 0
   return r
 end
 
@@ -66,7 +67,7 @@ end
 
 -- What the worker needs of a run: everything of one that was begun before, or whose claim is repeated (then nothing is read yet).
 local function to_work_on(p, r, now)
-  if r.trail ~= false or not r.fixed then return { r.id, redis.call('HGETALL', p .. 'run:' .. r.id) } end
+  if r.steps ~= false or r.trail ~= false or not r.fixed then return { r.id, redis.call('HGETALL', p .. 'run:' .. r.id) } end
   return { r.id, { 'status', r.status, 'epoch', text(r.epoch), 'org', r.org, 'project', r.project,
     'fixed', r.fixed, 'created', r.created or '', 'claimed', r.claimed or stamp(now) } }
 end
@@ -113,8 +114,7 @@ local function claim(keys, a)
       for _, ghost in ipairs(ghosts) do drop_ghost(p, stream, ghost[1], ghost[2]) end
       local taken = {}
       for _, r in ipairs(runs) do
-        local till = tonumber(r.keptUntil or 0)
-        if till > 0 and till <= now then expire_late(p, now, stream, r, worker)
+        if r.till > 0 and r.till <= now then expire_late(p, now, stream, r, worker)
         elseif not set_aside(p, stream, r, paused) then add(taken, r) end
       end
       if #taken > 0 then take(p, now, stream, taken, worker, token, lease) end
@@ -152,12 +152,12 @@ local function held(keys, a)
   return reply
 end
 
--- Where a write finds what it has read of its run; behind these stand `s.<n>` and `t.<n>` of the steps that change.
-local STATUS, EPOCH, SEQ, ORG, PROJECT, TOKEN, MADE, TRAIL = 1, 2, 3, 4, 5, 6, 7, 8
-local HISTORY, STREAM, TICKET, CREATED, KEPT, HOLD, KEPT_UNTIL = 9, 10, 11, 12, 13, 14, 15
-local STEP_READS = { 'status', 'epoch', 'seq', 'org', 'project', 'token', 'made', 'trail' }
-local END_READS = { 'status', 'epoch', 'seq', 'org', 'project', 'token', 'made', 'trail', 'history', 'stream', 'ticket',
-  'created', 'kept', 'hold', 'keptUntil' }
+-- Where a write finds what it has read of its run.
+local STATUS, EPOCH, SEQ, ORG, PROJECT, TOKEN, CREATED, STEPS = 1, 2, 3, 4, 5, 6, 7, 8
+local HISTORY, STREAM, TICKET, FIXED, HOLD, KEPT, KEPT_UNTIL, MADE = 9, 10, 11, 12, 13, 14, 15, 16
+local STEP_READS = { 'status', 'epoch', 'seq', 'org', 'project', 'token', 'created', 'steps' }
+local END_READS = { 'status', 'epoch', 'seq', 'org', 'project', 'token', 'created', 'steps', 'history', 'stream', 'ticket',
+  'fixed', 'hold', 'kept', 'keptUntil', 'made' }
 
 -- The fence: every write of a worker begins with (run, epoch, token, worker), at a[i]. Answers nil if that claim holds the run
 -- now; else what to reply. A call repeated after a lost reply finds what it did the first time (the token is still the
@@ -182,63 +182,11 @@ local function missing_in(v, kind)
   if kind.reads == END_READS and not (v[STREAM] and v[TICKET]) then return 'stream or ticket' end
 end
 
--- `names` and those of the steps that change, as a list that is made once.
-local lists, listed = {}, 0
-local function reads_of(kind, a, first, last)
-  if first > last then return kind.reads end
-  local known = kind.name
-  for i = first, last, 6 do known = known .. ' ' .. a[i] end
-  local all = lists[known]
-  if all then return all end
-  all = { unpack(kind.reads) }
-  for i = first, last, 6 do add(all, 's.' .. a[i], 't.' .. a[i]) end
-  if listed >= 500 then lists, listed = {}, 0 end
-  lists[known], listed = all, listed + 1
-  return all
-end
-
--- One line of the run's story, and one event of the feed.
-local function tell_step(p, r, now, what, name, worker, n)
-  r.seq = r.seq + 1
-  r.trail = latest(r.trail, TRAIL_KEPT) .. text(r.seq) .. ' ' .. stamp(now) .. ' ' .. what .. ' ' .. name .. '\n'
-  announce(p, r, now, what, name, worker, n)
-end
-
--- Step changes come in sixes: index, phase ('begin' | 'end' | 'once': both together), step status, facts (a JSON object),
--- artifacts (a JSON array, or empty), blobs of the artifacts. One that is already recorded is passed over, so a repeated
--- call changes nothing; nor does a beginning that comes late, after the end of the same claim's work on the step (t.<n> is
--- `started`, or `started ended epoch`). Adds what the hash is to be given to `fields`; answers how many were new.
-local function record_steps(p, r, now, v, at, a, first, last, worker, fields)
-  local new, today = 0, stamp(now)
-  for i = first, last, 6 do
-    local n, facts, times = a[i], a[i + 3], v[at + 1] or ''
-    local phase = a[i + 1]
-    local late = phase == 'begin' and tonumber(string.match(times, ' (%d+)$') or -1) == r.epoch
-    if v[at] ~= facts and not late then
-      new = new + 1
-      local span, name = today, string.match(facts, '"name":"([^" ]+)"') or n
-      if phase == 'end' then span = string.match(times, '^%d+') or today end
-      if phase ~= 'begin' then span = span .. ' ' .. today .. ' ' .. text(r.epoch) end
-      if phase == 'once' then tell_step(p, r, now, 'step.running', name, worker, n) end
-      tell_step(p, r, now, 'step.' .. a[i + 2], name, worker, n)
-      local k = #fields
-      fields[k + 1], fields[k + 2], fields[k + 3], fields[k + 4] = 's.' .. n, facts, 't.' .. n, span
-      if a[i + 4] ~= '' then
-        r.made = r.made == '' and a[i + 5] or r.made .. ' ' .. a[i + 5]
-        add(fields, 'a.' .. n, a[i + 4], 'made', r.made)
-      end
-    end
-    at = at + 2
-  end
-  if new > 0 then add(fields, 'trail', r.trail) end
-  return new
-end
-
 -- The run of a write that ends a worker's claim.
 local function claimed_run(v, a, i)
   return { id = a[i], status = v[STATUS], epoch = tonumber(v[EPOCH]), seq = tonumber(v[SEQ]), org = v[ORG],
-    project = v[PROJECT], made = v[MADE] or '', trail = v[TRAIL] or '', history = v[HISTORY] or '', stream = v[STREAM],
-    ticket = v[TICKET], created = v[CREATED], kept = v[KEPT] or '',
+    project = v[PROJECT], made = v[MADE] or '', steps = v[STEPS] or '', history = v[HISTORY] or '', stream = v[STREAM],
+    ticket = v[TICKET], created = v[CREATED], kept = kept_of(v[KEPT], v[FIXED]),
     hold = tonumber(v[HOLD] or tonumber(v[KEPT_UNTIL] or 0) - tonumber(v[CREATED] or 0)) }
 end
 
@@ -247,37 +195,39 @@ end
 -- `again`, of those that let go of a run, is how a repeated one finds it: the status, and how many epochs on.
 local WRITES = {}
 
--- step: 5 plan (JSON, kept from the first call that has one; or empty)  6 current step's name  7 hold ms for the artifacts
-WRITES.step = { name = 'step', reads = STEP_READS, steps = 8 }
+-- step: 5 plan (name and digest of each step, kept from the first call that has one; or empty)  6 current step's name  7 hold ms for the artifacts
+WRITES.step = { name = 'step', reads = STEP_READS }
 function WRITES.step.write(p, now, v, a, i, last)
   local key, fields = p .. 'run:' .. a[i], { 'current', a[i + 5] }
   local r = { id = a[i], epoch = tonumber(v[EPOCH]), seq = tonumber(v[SEQ]), org = v[ORG], project = v[PROJECT],
-    made = v[MADE] or '', trail = v[TRAIL] or '' }
+    created = v[CREATED], steps = v[STEPS] or '' }
   if a[i + 4] ~= '' then redis.call('HSETNX', key, 'plan', a[i + 4]) end
-  if record_steps(p, r, now, v, #STEP_READS + 1, a, i + 7, last, a[i + 3], fields) == 0 then return end
+  if record_steps(p, r, now, a, i + 7, last, a[i + 3], fields) == 0 then return end
   redis.call('HSET', key, 'seq', text(r.seq), unpack(fields))
-  if r.made ~= (v[MADE] or '') then take_pinned(p, r.org, r.made, now + tonumber(a[i + 6])) end
+  if r.makes then take_pinned(p, r.org, r.made, now + tonumber(a[i + 6])) end
 end
 
 -- finish: 5 status  6 verdict  7 quality (JSON)  8 error code or empty  9 retention ms  10 step that failed, or empty
 --         11 its message
-WRITES.finish = { name = 'finish', reads = END_READS, steps = 12, again = function(a, i) return a[i + 4], 0 end }
+WRITES.finish = { name = 'finish', reads = END_READS, again = function(a, i) return a[i + 4], 0 end }
 function WRITES.finish.write(p, now, v, a, i, last, w)
-  local r, fields = claimed_run(v, a, i), { 'verdict', a[i + 5], 'quality', a[i + 6], 'error', a[i + 7] }
-  record_steps(p, r, now, v, #END_READS + 1, a, i + 11, last, a[i + 3], fields)
+  local r, fields = claimed_run(v, a, i), { 'verdict', a[i + 5] }
+  if a[i + 6] ~= '' then add(fields, 'quality', a[i + 6]) end
+  if a[i + 7] ~= '' then add(fields, 'error', a[i + 7]) end
+  record_steps(p, r, now, a, i + 11, last, a[i + 3], fields)
   leave_running(p, r, w)
   if a[i + 4] == 'failed' then bury(p, r, now, a[i + 7], a[i + 9], a[i + 10]) end
   end_run(p, r, now, a[i + 4], a[i + 3], a[i + 7], tonumber(a[i + 8]), fields, w)
 end
 
 -- release: 5 delay ms  6 cause. Hands a run back: at once to the stream that is read first, or after a delay.
-WRITES.release = { name = 'release', reads = END_READS, steps = 7, again = function() return 'queued', 1 end }
+WRITES.release = { name = 'release', reads = END_READS, again = function() return 'queued', 1 end }
 function WRITES.release.write(p, now, v, a, i, last)
   local r, delay, fields, key = claimed_run(v, a, i), tonumber(a[i + 4]), {}, p .. 'run:' .. a[i]
-  local recorded = record_steps(p, r, now, v, #END_READS + 1, a, i + 6, last, a[i + 3], fields)
+  local recorded = record_steps(p, r, now, a, i + 6, last, a[i + 3], fields)
   leave_running(p, r)
   -- Handed back before anything was begun: the run's deadline does not count yet.
-  if recorded == 0 and not redis.call('HGET', key, 's.0') then redis.call('HDEL', key, 'claimed') end
+  if recorded == 0 and r.steps == '' and not redis.call('HGET', key, 's.0') then redis.call('HDEL', key, 'claimed') end
   if delay == 0 then return requeue(p, r, now, 'again', a[i + 3], a[i + 5], fields) end
   r.epoch = r.epoch + 1
   redis.call('ZADD', p .. 'delayed', stamp(now + delay), r.id)
@@ -288,10 +238,10 @@ function WRITES.release.write(p, now, v, a, i, last)
 end
 
 -- block: 5 tool. Parks a run until some worker has the tool.
-WRITES.block = { name = 'block', reads = END_READS, steps = 6, again = function() return 'blocked', 1 end }
+WRITES.block = { name = 'block', reads = END_READS, again = function() return 'blocked', 1 end }
 function WRITES.block.write(p, now, v, a, i, last)
   local r, tool, fields = claimed_run(v, a, i), a[i + 4], {}
-  record_steps(p, r, now, v, #END_READS + 1, a, i + 5, last, a[i + 3], fields)
+  record_steps(p, r, now, a, i + 5, last, a[i + 3], fields)
   leave_running(p, r)
   r.epoch = r.epoch + 1
   redis.call('ZADD', p .. 'blocked:' .. tool, stamp(now), r.id)
@@ -318,7 +268,7 @@ local function advance(keys, a)
       answer = { 'refused', 'bad_status', a[first + 4] }
     else
       local status, later
-      v = redis.call('HMGET', p .. 'run:' .. a[first], unpack(reads_of(kind, a, first + kind.steps - 1, last)))
+      v = redis.call('HMGET', p .. 'run:' .. a[first], unpack(kind.reads))
       if kind.again then status, later = kind.again(a, first) end
       answer = fence(v, a, first, status, later)
       local missing = not answer and missing_in(v, kind)

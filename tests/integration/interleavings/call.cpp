@@ -27,8 +27,9 @@ call accept(const order& o) {
     const bool start = o.source.empty();
     return {fn::accept,
             {o.run, std::string(org), "", start ? "Pets" : "", start ? "project-of-" + o.run : "", "", "flagship",
-             std::string(keys::default_stream), "inputs {}\ndoc {}\n", o.blob, o.source, "client", o.idem,
-             o.fingerprint}};
+             std::string(keys::default_stream),
+             fmt::format("mode flagship\ninputs {{\"openapi\":{{\"sha256\":\"{}\"}}}}\n", o.blob), o.blob, o.source,
+             "client", o.idem, o.fingerprint}};
 }
 
 call cancel(const std::string& run, const std::string& token) {
@@ -62,8 +63,8 @@ call beat(const std::string& worker, const std::vector<claim_ticket>& held) {
 
 call step(const claim_ticket& t, int index, bool ended, const std::string& blob) {
     auto c = written(fn::step, t);
-    const auto facts = fmt::format(R"({{"by":"{}","ended":{}}})", t.epoch, ended);
-    add(c, "[]", "current", ms(limits.hold()), std::to_string(index), ended ? "end" : "begin",
+    const auto facts = fmt::format(R"({} a {{"ended":{}}})", t.epoch, ended);
+    add(c, "a 01234567", "current", ms(limits.hold()), std::to_string(index), ended ? "end" : "begin",
         ended ? "completed" : "running", facts, blob.empty() ? "" : "[{}]", blob);
     return c;
 }

@@ -29,7 +29,8 @@ local function run_of(id, seen)
   if not whole then return {} end
   if whole == seen then return { '=' } end
   local v = redis.call('HMGET', key, 'status', 'epoch', 'seq', 'lost', 'ended', 'expires', 'token', 'where', 'stream',
-    'ticket', 'tool', 'kept', 'made', 'history', 'verdict', 'error', 'worker', 'claimed', 'project', 'root')
+    'ticket', 'tool', '', 'made', 'history', 'verdict', 'error', 'worker', 'claimed', 'project', 'root')
+  v[12] = string.match(redis.call('HGET', key, 'fixed') or '', '"sha256":"([^"]+)"')
   local function lists(index) return redis.call('ZSCORE', p .. index, id) end
   local listed_as = {}
   for _, status in ipairs({ 'queued', 'running', 'blocked', 'ready', 'complete', 'failed', 'canceled', 'expired' }) do
@@ -37,7 +38,7 @@ local function run_of(id, seen)
   end
   v[19] = lists('runs:' .. org) and lists('runs:' .. org .. ':' .. (v[19] or '')) and
     #listed_as == 1 and listed_as[1] == v[1] and
-    (v[20] == '' or lists('retries:' .. (v[20] or ''))) and 1 or 0
+    (not v[20] or lists('retries:' .. (v[20] or ''))) and 1 or 0
   v[20] = whole
   return v
 end
@@ -68,7 +69,12 @@ local function move(key, fields)
     if at then redis.call('HSET', key, field, earlier(at)) end
   end
 end
-for i = 4 + keys, #ARGV do move(p .. 'run:' .. ARGV[i], { 'ended', 'claimed', 'expires', 'keptUntil' }) end
+for i = 4 + keys, #ARGV do
+  -- Until when a run's inputs are held is `created` and `hold`, until it is written as such.
+  local v = redis.call('HMGET', p .. 'run:' .. ARGV[i], 'created', 'hold', 'keptUntil')
+  if v[2] and not v[3] then redis.call('HSET', p .. 'run:' .. ARGV[i], 'keptUntil', string.format('%d', v[1] + v[2])) end
+  move(p .. 'run:' .. ARGV[i], { 'ended', 'claimed', 'expires', 'keptUntil' })
+end
 if not watched then move(p .. 'swept', { 'last', 'from', 'to' }) end
 for i = 4, 3 + keys do
   local left = redis.call('PTTL', p .. 'idem:' .. ARGV[i])

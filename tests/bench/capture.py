@@ -100,7 +100,7 @@ class Life:
     """All that is said of one run from its accept to its end: the accept, the worker's claim, and what the worker wrote of it."""
     READING = ("beat", "held")
 
-    def __init__(self, server):
+    def __init__(self, server, name="life"):
         self.socket = server.socket
         with Monitor(server) as seen:
             self.run = server.ended_run(server.source)
@@ -113,7 +113,7 @@ class Life:
         claims = [call for call in seen.calls if "claim" in call.function and call not in life]
         assert len(accept) == 1 and life and claims, f"not a whole life: {[call.function for call in seen.calls]}"
         claim = max(claims, key=lambda call: len(said.intersection(call.words)))
-        self.accept_file, self.claim_file, self.file = (server.dir / f"life.{part}" for part in ("accept", "claim", "rest"))
+        self.accept_file, self.claim_file, self.file = (server.dir / f"{name}.{part}" for part in ("accept", "claim", "rest"))
         self.accept_file.write_bytes(encoded(accept[0].words))
         self.claim_file.write_bytes(encoded(claim.words))
         self.file.write_bytes(b"".join(encoded(call.words) for call in life))

@@ -24,7 +24,7 @@ from progress import Progress  # noqa: E402
 from rounds import Rounds  # noqa: E402
 from server import AOF, BIN, file_system, find_programs  # noqa: E402
 
-GROUPS = ("accept", "offered", "life", "latency", "recovery", "memory", "growth", "crowd", "instructions")
+GROUPS = ("accept", "offered", "life", "latency", "recovery", "memory", "growth", "pages", "crowd", "instructions")
 
 
 def arguments():
@@ -39,7 +39,7 @@ def arguments():
     p.add_argument("--aof", default=None, metavar="MODE,...", help="of: none everysec always; default: all of them")
     p.add_argument("--connections", default=None, metavar="N,...", help="of accept; default: 1,16,64,256")
     p.add_argument("--concurrency", default=None, metavar="N,...", help="of life; default: 1,64,1024")
-    p.add_argument("--full", action="store_true", help="growth to a million finished runs (2 GB of memory, minutes to fill)")
+    p.add_argument("--full", action="store_true", help="growth and pages to a million finished runs (3 GB of memory, minutes to fill)")
     p.add_argument("--threads", type=int, default=1, help="of the API; default 1, so that it is one of two busy processes")
     p.add_argument("--against", type=pathlib.Path, metavar="DIR",
                    help="also measures the programs in DIR, in the same rounds, and compares")

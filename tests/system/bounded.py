@@ -6,8 +6,8 @@ CHEAP = {"ECHO", "PING", "TIME", "GET", "SET", "HGET", "HEXISTS", "HLEN", "EXIST
          "ZRANK", "ZREVRANK", "ZCOUNT", "SCARD", "SISMEMBER", "LLEN", "XLEN", "INFO"}
 MANY = {"HMGET": 2, "MGET": 1, "ZMSCORE": 2, "SMISMEMBER": 2}  # where their members begin
 # Hashes and sets with a bound of their own: of one thing, of a day's kinds of failure, of waves under way.
-WHOLE = re.compile(r"reprise:(meta|orgs|key:[a-z0-9]+|worker:[\w.-]+|\{p\d+\}:(run:run_\w+|project:prj_\w+|bulk:[a-z]+_\w+|stats|paused|bulks|"
-                   r"failures:[\w.-]+:\d+))")
+WHOLE = re.compile(r"reprise:(meta|orgs|key:[a-z0-9]+|worker:[\w.-]+|\{p\d+\}:(run:run_\w+|project:prj_\w+|bulk:[a-z]+_\w+|stats|"
+                   r"paused|bulks|failures:[\w.-]+:\d+))")
 MOST = 1100      # members in one answer: a week of samples is the longest
 FUNCTIONS = {"XINFO STREAM", "XINFO GROUPS", "CONFIG GET", "FUNCTION LIST"}
 

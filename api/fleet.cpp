@@ -12,8 +12,8 @@ namespace asio = boost::asio;
 
 asio::awaitable<std::vector<worker_facts>> read_workers(redis::connection& c) {
     const auto since = std::to_string(wall_clock() - 3'600'000);
-    const auto ids = co_await c.call(
-        redis::command::of("ZRANGE", keys::workers, since, "+inf", "BYSCORE", "LIMIT", "0", "1000", "WITHSCORES"));
+    const auto ids = co_await c.call(redis::command::of("ZRANGE", keys::workers, "+inf", since, "BYSCORE", "REV",
+                                                        "LIMIT", "0", "1000", "WITHSCORES"));
     std::vector<worker_facts> out;
     std::vector<redis::command> reads;
     for (std::size_t i = 0; i + 1 < ids.size(); i += 2) {

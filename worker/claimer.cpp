@@ -36,8 +36,10 @@ asio::awaitable<void> claimer::run(unsigned partition) {
     bool repeated = false;
     while (!at_.wants.draining) {
         if (at_.wants.quiet) {
-            if (std::exchange(repeated, false))
+            if (std::exchange(repeated, false)) {
                 co_await take_lost(partition, token);
+                token = random_base32(16); // what it took must not be found by it again
+            }
             co_await at_.changed.wait();
             continue;
         }

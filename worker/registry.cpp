@@ -45,6 +45,7 @@ asio::awaitable<void> forget_orders(redis::connection& c, std::string id) {
     try {
         co_await c.call(redis::command::of("DEL", keys::worker_order(id)));
     } catch (const outage&) { // then it is carried out, if it has not expired
+    } catch (const redis::refused&) {
     }
 }
 

@@ -181,9 +181,9 @@ class worker {
     }
 
     asio::awaitable<void> check() {
-        obey(co_await take_order(redis_, id_));
         for (unsigned p = 0; p < settings_.common.partitions; ++p)
             co_await held_.check(p, queue_);
+        obey(co_await take_order(redis_, id_));
     }
 
     asio::awaitable<void> sweep() {
@@ -193,7 +193,7 @@ class worker {
 
     // Runs that wait for a tool are freed only for somebody who can take them now.
     std::string tools_to_offer() const {
-        if (held_.size() >= settings_.concurrency)
+        if (held_.size() >= settings_.concurrency || wants_.quiet || wants_.draining)
             return {};
         return plans_.tools_here();
     }
@@ -207,7 +207,7 @@ class worker {
         log::info("ordered", {{"worker", id_}, {"order", order}});
         if (order == "quiet" || order == "resume")
             set_quiet(order == "quiet");
-        else if (!wants_.draining)
+        else if ((order == "drain" || order == "stop") && !wants_.draining)
             drain();
         if (order == "stop")
             held_.hand_back_all();

@@ -30,6 +30,12 @@ std::optional<named> thing_of(const request& req) {
     return std::nullopt;
 }
 
+errc not_found(id_kind kind) {
+    return kind == id_kind::run       ? errc::run_not_found
+           : kind == id_kind::project ? errc::project_not_found
+                                      : errc::bulk_not_found;
+}
+
 } // namespace
 
 asio::awaitable<std::optional<failure>> act_for_owner(request& req, bool covers_all, services& s) {
@@ -43,9 +49,10 @@ asio::awaitable<std::optional<failure>> act_for_owner(request& req, bool covers_
                          : thing->kind == id_kind::project ? keys::project(partition, thing->id)
                                                            : keys::bulk(partition, thing->id);
         const auto owner = co_await s.redis.call(redis::command::of("HGET", key, "org"));
-        who.partition = partition; // of what does not exist, too: then the handler does not find it
-        if (!owner.is_nil())
-            who.org = owner.text();
+        if (owner.is_nil() || (!org.empty() && owner.text() != org))
+            co_return failure{not_found(thing->kind), ""};
+        who.partition = partition;
+        who.org = owner.text();
         co_return std::nullopt;
     }
     if (!org.empty()) {

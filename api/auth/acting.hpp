@@ -12,8 +12,8 @@
 
 namespace reprise::api {
 
-// Sets the caller's organisation and partition. A call that names nothing, or what does not exist, stays one for all, which is
-// invalid_parameter unless the route `covers_all`. Throws outage.
+// Sets the caller's organisation and partition. What does not exist, or is not of the `org` that is named as well, is not found. A
+// call that names nothing stays one for all, which is invalid_parameter unless the route `covers_all`. Throws outage.
 boost::asio::awaitable<std::optional<failure>> act_for_owner(request& req, bool covers_all, services& s);
 
 struct organisation {

@@ -22,7 +22,7 @@ namespace {
 constexpr auto turn = std::chrono::milliseconds(500);
 constexpr const char* lease_ms = "10000"; // of a turn: longer than its retries can take
 
-enum class retried { yes, refused, not_now };
+enum class retried { yes, refused, not_now, no_more };
 
 class wave {
   public:
@@ -41,14 +41,15 @@ class wave {
             co_await look_at_canaries();
         else if (exhausted())
             state_ = "done";
-        else
-            co_await retry_some(allowed(), false);
+        else if (const auto most = allowed(); most > 0)
+            co_await retry_some(most, false);
     }
 
     // For bulk_done: the state, and the fields that have changed.
     std::vector<std::string> outcome() const {
         std::vector<std::string> words{state_};
-        for (const auto* name : {"retried", "refused", "canaryFailed", "at", "after", "exhausted", "canaries"}) {
+        for (const auto* name :
+             {"retried", "refused", "canaryFailed", "at", "after", "exhausted", "paced", "pacedDone", "canaries"}) {
             words.emplace_back(name);
             words.emplace_back(name == std::string_view("canaries") ? fmt::format("{}", fmt::join(canaries_, " "))
                                                                     : std::string(fields_.text(name)));
@@ -59,10 +60,24 @@ class wave {
   private:
     bool exhausted() const { return fields_.text("exhausted") == "1"; }
 
-    // Whole retries of a turn; slow rates have turns without any.
-    std::size_t allowed() const {
-        const auto passed = std::clamp<std::int64_t>(wall_clock() - fields_.number("turned"), 0, 2000);
-        return static_cast<std::size_t>(std::max<std::int64_t>(1, fields_.number("rate") * passed / 1000));
+    // Since the wave has begun to go by its rate, and not since the last turn: what a turn cannot take whole is not lost. What was
+    // missed while nobody had the turn is not made up for: a second's worth at most.
+    std::size_t allowed() {
+        const auto rate = fields_.number("rate"), done = fields_.number("retried") + fields_.number("refused");
+        const auto now = wall_clock();
+        if (fields_.number("paced") == 0)
+            pace_from(now, done);
+        auto due = fields_.number("pacedDone") + rate * (now - fields_.number("paced")) / 1000 - done;
+        if (due > rate) {
+            pace_from(now, done);
+            due = rate;
+        }
+        return static_cast<std::size_t>(std::max<std::int64_t>(due, 0));
+    }
+
+    void pace_from(unix_ms now, std::int64_t done) {
+        fields_.set("paced", std::to_string(now));
+        fields_.set("pacedDone", std::to_string(done));
     }
 
     void count(std::string_view name) { fields_.set(name, std::to_string(fields_.number(name) + 1)); }
@@ -76,6 +91,10 @@ class wave {
             const auto outcome = co_await retry(run.id, canary);
             if (outcome == retried::not_now)
                 co_return; // the next turn begins with it
+            if (outcome == retried::no_more) {
+                state_ = "stopped";
+                co_return;
+            }
             count(outcome == retried::yes ? "retried" : "refused");
             go_to(run);
         }
@@ -109,6 +128,8 @@ class wave {
         const auto answer = co_await retry_run(req, services_);
         if (answer.status >= 500 || answer.status == 429)
             co_return retried::not_now;
+        if (answer.status == 402) // quota and plan: no other run would fare better
+            co_return retried::no_more;
         if (answer.status != 202)
             co_return retried::refused;
         if (canary)
@@ -157,9 +178,16 @@ asio::awaitable<void> take_turn(unsigned partition, std::string bulk, const std:
     done.push_back(std::move(bulk));
     done.push_back(token);
     std::ranges::move(w.outcome(), std::back_inserter(done));
-    done.emplace_back("turned");
-    done.push_back(std::to_string(wall_clock()));
     co_await functions.call("bulk_done", partition, std::move(done));
+}
+
+// One that cannot go on must not keep the others.
+asio::awaitable<void> try_turn(unsigned partition, std::string bulk, const std::string& token, services& s) {
+    try {
+        co_await take_turn(partition, bulk, token, s);
+    } catch (const std::exception& e) {
+        log::warn("bulk_waits", {{"bulk", bulk}, {"why", e.what()}});
+    }
 }
 
 } // namespace
@@ -177,7 +205,7 @@ asio::awaitable<void> run_bulk_retries(services& s) {
             for (unsigned p = 0; p < s.queue.library().partitions(); ++p) {
                 const auto active = co_await s.redis.call(redis::command::of("SMEMBERS", keys::bulks(p)));
                 for (std::size_t i = 0; i < active.size() && !s.draining; ++i)
-                    co_await take_turn(p, std::string(active[i].text()), token, s);
+                    co_await try_turn(p, std::string(active[i].text()), token, s);
             }
         } catch (const std::exception& e) {
             log::warn("bulk_waits", {{"why", e.what()}});

@@ -33,7 +33,7 @@ const std::array<redis_user, 4> redis_users{{
     {"reprise-admin",
      GREETING FUNCTIONS " +scan ~reprise:{p*}:*"
                         " +exists +hget +hset +hsetnx +hdel +hmget +hgetall"
-                        " +smembers +zadd +zrem +zcard +zscore +zscan"
+                        " +smembers +sismember +sadd +zadd +zrem +zcard +zscore +zscan"
                         " +xadd +xack +xrange +xpending +xclaim +xinfo|groups +xgroup|create"
                         " (~reprise:meta +hgetall) (~reprise:orgs +hget +hsetnx) (~reprise:keys +zadd +zrange)"
                         " (~reprise:key:* +exists +hgetall +hset)"},

@@ -124,7 +124,7 @@ class Operators(FreshStackTest):
         self.stack.wait_status(run, "complete")
 
     def test_nonsense_is_not_paused(self):
-        for body, status in (({"mode": "x"}, 400), ({"mode": "flagship", "projectId": "prj_00" + "0" * 26}, 400),
+        for body, status in (({"mode": "x"}, 400), ({"mode": "flagship", "projectId": "prj_00" + "0" * 26}, 404),
                              ({"projectId": "prj_00" + "0" * 26}, 404), ({"projectId": "x"}, 404)):
             self.assertEqual(self.ops.post("/api/queue/pause", body).status, status, body)
         self.assertEqual(self.ops.get("/api/queue").json["paused"], [])

@@ -87,7 +87,8 @@ asio::awaitable<response> list_acts(request& req, services& s) {
         co_return error_response(orgs.error(), accept);
     std::vector<act> acts;
     const auto from = static_cast<unix_ms>(*before);
-    co_await read_acts(acts, from, *limit + 1, s);
+    if (req.who.acts_for_all()) // what is on record is of the whole service; of one organisation, what made its runs
+        co_await read_acts(acts, from, *limit + 1, s);
     co_await read_starts(acts, std::move(*orgs), from, *limit + 1, s);
     std::ranges::stable_sort(acts, std::ranges::greater(), &act::at);
     const bool more = acts.size() > *limit;

@@ -55,7 +55,7 @@ std::int64_t wanted_slots(const inputs& in) {
     const auto for_arrivals = in.arrival * in.service / wanted_use;
     // One slot starts slo/service runs within the objective, but at least the one that it takes at once.
     const auto for_backlog = waiting / std::max(1.0, in.slo / in.service) + static_cast<double>(in.now.running);
-    return static_cast<std::int64_t>(std::ceil(std::max(for_arrivals, waiting > 0 ? for_backlog : 0)));
+    return static_cast<std::int64_t>(std::ceil(std::max(for_arrivals, for_backlog)));
 }
 
 } // namespace
@@ -88,7 +88,6 @@ asio::awaitable<response> show_scale(request& req, services& s) {
     auto wanted = wanted_slots(in);
     if (all_paused)
         wanted = in.now.running; // more could take nothing
-    wanted = std::max<std::int64_t>(wanted, in.now.running > 0 ? 1 : 0);
     const auto count = std::min(most_workers, (wanted + in.slots_per_worker - 1) / in.slots_per_worker);
 
     json::writer w;

@@ -60,7 +60,10 @@ class all_events : public event_source {
             w.optional("step", e.what.step).member("at", rfc3339(e.what.at)).member("projectId", e.project);
             if (with_org_)
                 w.member("org", e.org);
-            w.member("by", e.by).member("cause", e.cause).end_object();
+            w.member("by", e.by);
+            if (e.what.step.empty()) // of a step, it is its place in the plan
+                w.optional("cause", e.cause);
+            w.end_object();
             text += "event: " + e.what.type + "\ndata: " + w.take() + "\n\n";
         }
         if (const auto skipped = onlooker_.take_skipped(); skipped > 0)

@@ -59,8 +59,13 @@ local function check_whole(p, now, r, hold_ms, say)
   local expires = tonumber(redis.call('HGET', key, 'expires') or '') or now
   entry('queued', r.status == 'queued', now)
   entry('delayed', r.status == 'queued' and r.where == 'delayed', now) -- the sweep takes it from there
-  local held = r.status == 'queued' and r.where == 'held'
-  if r.held_by and r.held_by ~= '' then entry('held:' .. r.held_by, held, r.created) end
+  local held = r.status == 'queued' and r.where == 'held' and r.held_by and r.held_by ~= ''
+  if r.held_by and r.held_by ~= '' then
+    entry('held:' .. r.held_by, held, r.created)
+    if held and redis.call('SISMEMBER', p .. 'holds', r.held_by) == 0 then -- where the sweep looks
+      say('missing_entry', 'holds', function() redis.call('SADD', p .. 'holds', r.held_by) end)
+    end
+  end
   entry('leases', r.status == 'running', now)
   entry('blocked', r.status == 'blocked', now)
   if r.status == 'blocked' then entry('blocked:' .. (r.tool or ''), true, now) end

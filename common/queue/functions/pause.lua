@@ -46,9 +46,9 @@ local function release_held(p, what)
   local held = p .. 'held:' .. what
   local ids = redis.call('ZRANGE', held, '0', text(MOST_RELEASED - 1))
   for _, id in ipairs(ids) do
-    redis.call('ZREM', held, id)
     local r = load(p, id)
-    if r and r.status == 'queued' and r.where == 'held' then
+    redis.call('ZREM', held, id)
+    if r and r.status == 'queued' and r.where == 'held' and r.stream and r.epoch then
       redis.call('HSET', p .. 'run:' .. id, 'where', 'stream', 'ticket', enqueue(p, r, r.stream))
       redis.call('HDEL', p .. 'run:' .. id, 'heldBy')
       count(p, 'held', -1)
@@ -59,8 +59,12 @@ end
 
 -- For the sweep: a resumed queue may be longer than one call.
 local function release_resumed(p)
+  local left = 3 -- so many of them in one sweep
   for _, what in ipairs(redis.call('SMEMBERS', p .. 'holds')) do
-    if redis.call('HEXISTS', p .. 'paused', what) == 0 then release_held(p, what) end
+    if left > 0 and redis.call('HEXISTS', p .. 'paused', what) == 0 then
+      release_held(p, what)
+      left = left - 1
+    end
   end
 end
 

@@ -215,7 +215,7 @@ local function leave_waiting(p, r)
     if r.where == 'delayed' then
       redis.call('ZREM', p .. 'delayed', r.id)
     elseif r.where == 'held' then
-      redis.call('ZREM', p .. 'held:' .. r.held_by, r.id)
+      redis.call('ZREM', p .. 'held:' .. (r.held_by or ''), r.id)
       count(p, 'held', -1)
     else
       count(p, 'ghosts', 1)
@@ -259,7 +259,8 @@ end
 local function bury(p, r, now, code, step, message)
   local letters = p .. 'dead:' .. r.org
   count_failure(p, r, now, code, step)
-  redis.call('ZADD', p .. 'errors:' .. r.org .. ':' .. code, r.created, r.id) -- until the record is forgotten
+  local created = tonumber(r.created) and r.created or stamp(now)
+  redis.call('ZADD', p .. 'errors:' .. r.org .. ':' .. code, created, r.id) -- until the record is forgotten
   count(p, 'buried', 1)
   redis.call('HSET', p .. 'run:' .. r.id, 'deadStep', step, 'deadMessage', message)
   redis.call('ZADD', letters, stamp(now), r.id)

@@ -36,8 +36,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (const auto query = api::parse_query(text))
         require(std::ranges::all_of(*query, [&](const auto& q) { return q.second.size() <= text.size(); }));
 
-    const auto half = text.size() / 2;
-    const auto events = api::events_after(3, text.substr(0, half), text.substr(half));
+    run_record run;
+    const auto third = text.size() / 3;
+    run.fields.append("history", std::string(text.substr(0, third)));
+    run.fields.append("trail", std::string(text.substr(third, third)));
+    run.fields.append("steps", std::string(text.substr(2 * third)));
+    const auto events = api::events_after(3, run);
     require(std::ranges::is_sorted(events, {}, &api::run_event::seq));
     for (const auto& e : events) {
         require(e.seq > 3);

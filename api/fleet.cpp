@@ -21,15 +21,12 @@ asio::awaitable<std::vector<worker_facts>> read_workers(redis::connection& c) {
         w.id = ids[i].text();
         w.beat = number_of(ids[i + 1].text());
         reads.push_back(redis::command::of("HGETALL", keys::worker(w.id)));
-        reads.push_back(redis::command::of("GET", keys::worker_order(w.id)));
         out.push_back(std::move(w));
     }
-    if (reads.empty())
-        co_return out;
     const auto answers = co_await c.call_all(std::move(reads));
     for (std::size_t i = 0; i < out.size(); ++i) {
         auto& w = out[i];
-        const record fields(answers[2 * i].view()); // it expires with the worker
+        const record fields(answers[i].view()); // it expires with the worker
         w.state = fields.empty() ? std::string_view("lost") : fields.text("state");
         w.host = fields.text("host");
         w.version = fields.text("version");
@@ -40,11 +37,19 @@ asio::awaitable<std::vector<worker_facts>> read_workers(redis::connection& c) {
         w.slots = fields.number("slots");
         w.busy = fields.number("busy");
         w.started = fields.number("started");
-        if (const auto order = answers[2 * i + 1].view(); !order.is_nil())
-            w.order = order.text();
     }
     std::ranges::sort(out, {}, &worker_facts::id);
     co_return out;
+}
+
+asio::awaitable<void> add_orders(std::vector<worker_facts>& workers, redis::connection& c) {
+    std::vector<redis::command> reads;
+    for (const auto& w : workers)
+        reads.push_back(redis::command::of("GET", keys::worker_order(w.id)));
+    const auto orders = co_await c.call_all(std::move(reads));
+    for (std::size_t i = 0; i < workers.size(); ++i)
+        if (!orders[i].is_nil())
+            workers[i].order = orders[i].text();
 }
 
 std::vector<pause_facts> pauses_of(redis::reply_view hash) {

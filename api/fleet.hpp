@@ -25,14 +25,16 @@ struct fleet_facts {
 // A worker as the registry has it. One without a sign of life for a lease is `lost`: only its id and the time are known.
 struct worker_facts {
     std::string id, host, version, state; // running, quiet, draining, lost
-    std::string modes, tools, order;      // separated by spaces; what it was told and has not done yet
+    std::string modes, tools;             // separated by spaces
     std::string runs;                     // `run step` on lines
+    std::string order;                    // what it was told and has not done yet; see add_orders
     std::int64_t pid = 0, slots = 0, busy = 0;
     unix_ms started = 0, beat = 0;
 };
 
 // The registry now, by id; those lost within the last hour too. Bounded: 1000 workers. Throws outage.
 boost::asio::awaitable<std::vector<worker_facts>> read_workers(redis::connection& c);
+boost::asio::awaitable<void> add_orders(std::vector<worker_facts>& workers, redis::connection& c);
 
 // What keeps runs from being started: `all`, `mode:<mode>` or `project:<id>`.
 struct pause_facts {

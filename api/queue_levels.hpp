@@ -1,7 +1,10 @@
-// What the upkeep last read of the queues in Redis, once a second and partition: one hash of counters and the edges of two sorted
-// sets, whatever the number of runs. Read by whoever shows it, so that no scrape asks Redis.
+// How full the queues in Redis are: of each partition one hash of counters and the edges of two sorted sets, whatever the number
+// of runs. What the upkeep read last, once a second, is kept for whoever shows it, so that no scrape asks Redis.
 #pragma once
+#include "common/redis/connection.hpp"
 #include "common/time.hpp"
+
+#include <boost/asio/awaitable.hpp>
 
 #include <atomic>
 #include <functional>
@@ -20,7 +23,15 @@ struct queue_level {
     unix_ms seen = 0;   // when this was read; 0: never
     bool reached = false;
     std::int64_t of(std::string_view field) const; // 0 if there is no such counter
+    std::int64_t in_streams() const;               // queued runs that a worker may take now
+    std::int64_t oldest_seconds() const;           // that the run has waited which waits longest; 0: none waits
+    void add(const queue_level& more);             // sums; the oldest; seen and reached as the worst of them
 };
+
+// As they are now, of these partitions, in one round trip. Throws outage.
+boost::asio::awaitable<std::vector<queue_level>> read_levels(redis::connection& c, unsigned first, unsigned count);
+// Of all partitions together.
+boost::asio::awaitable<queue_level> read_whole_level(redis::connection& c, unsigned partitions);
 
 class queue_levels {
   public:
@@ -32,8 +43,7 @@ class queue_levels {
     void unsafe(bool is) { unsafe_ = is; }
 
     // --- by anyone ---
-    // All partitions together: sums; the oldest; seen and reached as the worst of them.
-    queue_level all() const;
+    queue_level all() const;                   // partitions together
     bool is_unsafe() const { return unsafe_; } // Redis does not promise what it is to promise
 
   private:

@@ -60,22 +60,9 @@ asio::awaitable<void> upkeep::look_after(unsigned partition) {
     }
 }
 
-// Three commands, whose work does not grow with the number of runs.
 asio::awaitable<void> upkeep::measure(unsigned partition) {
-    const auto p = keys::prefix(partition);
-    std::vector<redis::command> questions;
-    questions.push_back(redis::command::of("HGETALL", p + "stats"));
-    questions.push_back(redis::command::of("ZCARD", p + "delayed"));
-    questions.push_back(redis::command::of("ZRANGE", p + "queued", "0", "0", "WITHSCORES"));
-    const auto answers = co_await queue_.library().redis().call_all(std::move(questions));
-    queue_level l;
-    for (std::size_t i = 0; i + 1 < answers[0].size(); i += 2)
-        l.stats.emplace(answers[0][i].text(), number_of(answers[0][i + 1].text()));
-    l.delayed = answers[1].number();
-    if (answers[2].size() == 2)
-        l.oldest = number_of(answers[2][1].text());
-    l.seen = wall_clock();
-    l.reached = true;
+    auto read = co_await read_levels(queue_.library().redis(), partition, 1);
+    auto& l = read.front();
     pace_.note(partition, l.of("claims"), l.seen);
     levels_.note(partition, std::move(l));
 }

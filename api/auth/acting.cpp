@@ -1,6 +1,5 @@
 #include "api/auth/acting.hpp"
 
-#include "api/handlers/handlers.hpp"
 #include "common/queue/keys.hpp"
 #include "common/run/id.hpp"
 #include "common/run/org.hpp"

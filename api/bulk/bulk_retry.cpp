@@ -20,7 +20,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr auto turn = std::chrono::milliseconds(500);
-constexpr const char* lease_ms = "10000"; // of a turn: longer than its retries can take
+constexpr auto lease = std::chrono::seconds(10); // of a turn: longer than its retries can take
 
 enum class retried { yes, refused, not_now, no_more };
 
@@ -45,9 +45,10 @@ class wave {
             co_await retry_some(most, false);
     }
 
-    // For bulk_done: the state, and the fields that have changed.
-    std::vector<std::string> outcome() const {
-        std::vector<std::string> words{state_};
+    const std::string& state() const { return state_; }
+    // Names and values of the fields that a turn may have changed.
+    std::vector<std::string> changed() const {
+        std::vector<std::string> words;
         for (const auto* name :
              {"retried", "refused", "canaryFailed", "at", "after", "exhausted", "paced", "pacedDone", "canaries"}) {
             words.emplace_back(name);
@@ -164,21 +165,12 @@ class wave {
 };
 
 asio::awaitable<void> take_turn(unsigned partition, std::string bulk, const std::string& token, services& s) {
-    auto& functions = s.queue.library();
-    std::vector<std::string> words(3);
-    words[0] = bulk;
-    words[1] = token;
-    words[2] = lease_ms;
-    const auto taken = co_await functions.call("bulk_take", partition, std::move(words));
-    if (taken[0].text() != "ok")
+    auto taken = co_await s.queue.take_bulk_turn(partition, bulk, token, lease);
+    if (!taken)
         co_return;
-    wave w(s, partition, record(taken[1]));
+    wave w(s, partition, std::move(*taken));
     co_await w.go_on();
-    std::vector<std::string> done;
-    done.push_back(std::move(bulk));
-    done.push_back(token);
-    std::ranges::move(w.outcome(), std::back_inserter(done));
-    co_await functions.call("bulk_done", partition, std::move(done));
+    co_await s.queue.end_bulk_turn(partition, std::move(bulk), token, w.state(), w.changed());
 }
 
 // One that cannot go on must not keep the others.
@@ -203,7 +195,7 @@ asio::awaitable<void> run_bulk_retries(services& s) {
             co_return;
         try {
             for (unsigned p = 0; p < s.queue.library().partitions(); ++p) {
-                const auto active = co_await s.redis.call(redis::command::of("SMEMBERS", keys::bulks(p)));
+                const auto active = co_await s.redis.call(redis::command::of("SMEMBERS", keys::active_bulks(p)));
                 for (std::size_t i = 0; i < active.size() && !s.draining; ++i)
                     co_await try_turn(p, std::string(active[i].text()), token, s);
             }

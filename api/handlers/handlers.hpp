@@ -58,7 +58,6 @@ boost::asio::awaitable<std::string> why_not_ready(services& s);
 response refusal(const failure& f, const request& req, services& s);
 // `limit` of a list: 1 to 100.
 result<std::size_t> page_limit(const request& req, std::size_t otherwise);
-std::string_view query_text(const request& req, std::string_view name); // empty if absent; lives as long as `req`
 
 // The caller's run; run_not_found for one that is unknown or another organisation's, after the same Redis calls.
 boost::asio::awaitable<result<run_record>> load_run(const caller& who, std::string id, services& s);

@@ -1,5 +1,6 @@
 #include "api/handlers/index_page.hpp"
 
+#include "api/auth/acting.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/http/field_values.hpp"
 #include "common/crypto/digest.hpp"
@@ -80,23 +81,36 @@ void link_next(response& r, const request& req, std::string_view cursor,
     r.with("Link", link + ">; rel=\"next\"");
 }
 
-asio::awaitable<result<index_page>> read_page(const request& req, services& s, std::vector<std::string> indexes,
+asio::awaitable<result<index_page>> read_page(const request& req, services& s, index_of_org index_of,
                                               std::size_t ordinary_limit) {
-    const std::string index = indexes.size() == 1 ? indexes.front() : std::string(req.path);
     const auto limit = page_limit(req, ordinary_limit);
     if (!limit)
         co_return limit.error();
-    const auto from = asked_cursor(req, index);
+    const auto list = req.who.acts_for_all() ? req.path : index_of(req.who.partition, req.who.org);
+    const auto from = asked_cursor(req, list);
     if (!from)
         co_return from.error();
+    const auto orgs = co_await organisations_of(req.who, s);
+    if (!orgs)
+        co_return orgs.error();
+    std::vector<std::string> indexes;
+    for (const auto& o : *orgs)
+        indexes.push_back(index_of(o.partition, o.name));
     index_page p;
     p.found =
         co_await read_indexes(s.redis, std::move(indexes), *from, *limit + 1); // one more: is there a next page?
     if (p.found.size() > *limit) {
         p.found.pop_back();
-        p.next = cursor_after(p.found.back(), index);
+        p.next = cursor_after(p.found.back(), list);
     }
     co_return p;
+}
+
+response answer_page(json::writer& w, const index_page& page, const request& req) {
+    auto r = json_response(200, w.optional("nextCursor", page.next).end_object().take());
+    if (!page.next.empty())
+        link_next(r, req, page.next, {"limit", "org"});
+    return r;
 }
 
 // One round trip for all; only an index of which that was not enough is read on.
@@ -110,9 +124,7 @@ asio::awaitable<std::vector<indexed>> read_indexes(redis::connection& redis, std
     for (const auto& index : indexes)
         reads.push_back(redis::command::of("ZRANGE", index, from, "-inf", "BYSCORE", "REV", "LIMIT", "0",
                                            std::to_string(count), "WITHSCORES"));
-    std::vector<redis::reply> answers;
-    if (!reads.empty())
-        answers = co_await redis.call_all(std::move(reads));
+    const auto answers = co_await redis.call_all(std::move(reads));
     std::vector<indexed> out;
     for (std::size_t n = 0; n < answers.size(); ++n) {
         std::vector<indexed> here;

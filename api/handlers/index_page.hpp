@@ -3,6 +3,7 @@
 #pragma once
 #include "api/http/message.hpp"
 #include "api/services.hpp"
+#include "common/json/writer.hpp"
 #include "common/redis/connection.hpp"
 #include "common/time.hpp"
 
@@ -39,9 +40,12 @@ struct index_page {
     std::vector<indexed> found;
     std::string next; // cursor, or empty on the last page
 };
-// The same of several indexes as one.
-boost::asio::awaitable<result<index_page>> read_page(const request& req, services& s,
-                                                     std::vector<std::string> indexes, std::size_t ordinary_limit);
+// `index_of` names the index of an organisation; for an operator, those of all are read as one.
+using index_of_org = std::string (*)(unsigned partition, std::string_view org);
+boost::asio::awaitable<result<index_page>> read_page(const request& req, services& s, index_of_org index_of,
+                                                     std::size_t ordinary_limit);
+// Ends the object that `w` is in with the next page's cursor, if there is one, and answers with it.
+response answer_page(json::writer& w, const index_page& page, const request& req);
 
 // Those of several indexes as one.
 boost::asio::awaitable<std::vector<indexed>> read_indexes(redis::connection& redis, std::vector<std::string> indexes,

@@ -1,5 +1,4 @@
 // GET the organisation's dead letters: runs that were given up on and have not been retried since, newest first.
-#include "api/auth/acting.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/handlers/index_page.hpp"
 #include "common/json/writer.hpp"
@@ -15,13 +14,7 @@ constexpr std::size_t default_page = 20;
 } // namespace
 
 asio::awaitable<response> list_dead(request& req, services& s) {
-    const auto orgs = co_await organisations_of(req.who, s);
-    if (!orgs)
-        co_return error_response(orgs.error(), req.header(http::field::accept));
-    std::vector<std::string> indexes;
-    for (const auto& o : *orgs)
-        indexes.push_back(keys::dead(o.partition, o.name));
-    const auto page = co_await read_page(req, s, std::move(indexes), default_page);
+    const auto page = co_await read_page(req, s, keys::dead, default_page);
     if (!page)
         co_return error_response(page.error(), req.header(http::field::accept));
     std::vector<redis::command> reads;
@@ -41,11 +34,8 @@ asio::awaitable<response> list_dead(request& req, services& s) {
         w.optional("step", r[2].text()).optional("message", r[3].text()).member("at", rfc3339(letter.at));
         w.end_object();
     }
-    w.end_array().optional("nextCursor", page->next).end_object();
-    auto answer = json_response(200, w.take());
-    if (!page->next.empty())
-        link_next(answer, req, page->next, {"limit", "org"});
-    co_return answer;
+    w.end_array();
+    co_return answer_page(w, *page, req);
 }
 
 } // namespace reprise::api

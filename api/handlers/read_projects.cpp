@@ -1,5 +1,4 @@
 // GET one project, GET all projects of the caller's organisation.
-#include "api/auth/acting.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/handlers/index_page.hpp"
 #include "api/render.hpp"
@@ -14,13 +13,7 @@ constexpr std::size_t default_page = 100;
 }
 
 asio::awaitable<response> list_projects(request& req, services& s) {
-    const auto orgs = co_await organisations_of(req.who, s);
-    if (!orgs)
-        co_return error_response(orgs.error(), req.header(http::field::accept));
-    std::vector<std::string> indexes;
-    for (const auto& o : *orgs)
-        indexes.push_back(keys::projects(o.partition, o.name));
-    const auto page = co_await read_page(req, s, std::move(indexes), default_page);
+    const auto page = co_await read_page(req, s, keys::projects, default_page);
     if (!page)
         co_return error_response(page.error(), req.header(http::field::accept));
     std::vector<redis::command> reads;
@@ -32,11 +25,8 @@ asio::awaitable<response> list_projects(request& req, services& s) {
     w.begin_object().key("projects").begin_array();
     for (const auto& project : projects)
         w.raw(render_project(record(project.view())));
-    w.end_array().optional("nextCursor", page->next).end_object();
-    auto r = json_response(200, w.take());
-    if (!page->next.empty())
-        link_next(r, req, page->next, {"limit", "org"});
-    co_return r;
+    w.end_array();
+    co_return answer_page(w, *page, req);
 }
 
 asio::awaitable<response> get_project(request& req, services& s) {

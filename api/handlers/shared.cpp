@@ -30,11 +30,6 @@ response refusal(const failure& f, const request& req, services& s) {
     return r;
 }
 
-std::string_view query_text(const request& req, std::string_view name) {
-    const auto found = req.query.find(name);
-    return found == req.query.end() ? std::string_view() : std::string_view(found->second);
-}
-
 result<std::size_t> page_limit(const request& req, std::size_t otherwise) {
     constexpr std::size_t largest = 100;
     const auto text = query_text(req, "limit");

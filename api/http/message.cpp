@@ -4,6 +4,11 @@
 
 namespace reprise::api {
 
+std::string_view query_text(const request& req, std::string_view name) {
+    const auto found = req.query.find(name);
+    return found == req.query.end() ? std::string_view() : std::string_view(found->second);
+}
+
 response& response::with(std::string_view name, std::string_view value) {
     headers.emplace_back(name, value);
     return *this;

@@ -43,6 +43,9 @@ struct request {
     }
 };
 
+// Of the query; empty if absent. Lives as long as `req`.
+std::string_view query_text(const request& req, std::string_view name);
+
 // Part of a blob, streamed from disk.
 struct blob_body {
     open_blob blob;

@@ -2,9 +2,6 @@
 
 #include "api/auth/caller.hpp"
 
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 namespace reprise::api {
 namespace asio = boost::asio;
 
@@ -62,18 +59,9 @@ void onlooker::tell(const fed_event& e) {
     wake();
 }
 
-void onlooker::wake() {
-    woken_ = true;
-    signal_.cancel();
-}
-
 asio::awaitable<void> onlooker::wait(std::chrono::steady_clock::time_point until) {
-    if (!woken_ && !list_.closed_) {
-        boost::system::error_code ignored;
-        signal_.expires_at(until);
-        co_await signal_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    }
-    woken_ = false;
+    if (!list_.closed_)
+        co_await signal_.wait(until);
 }
 
 watcher::watcher(watch_list& list, std::string run)
@@ -97,18 +85,9 @@ void watcher::tell(const run_event& e) {
     wake();
 }
 
-void watcher::wake() {
-    woken_ = true;
-    signal_.cancel();
-}
-
 asio::awaitable<void> watcher::wait(std::chrono::steady_clock::time_point until) {
-    if (!woken_ && !list_.closed_) {
-        boost::system::error_code ignored;
-        signal_.expires_at(until);
-        co_await signal_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    }
-    woken_ = false;
+    if (!list_.closed_)
+        co_await signal_.wait(until);
 }
 
 } // namespace reprise::api

@@ -2,12 +2,12 @@
 // it concerns.
 #pragma once
 #include "api/watch/event.hpp"
+#include "api/watch/wake_up.hpp"
 #include "api/watch/watched_runs.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include <chrono>
 #include <functional>
@@ -69,7 +69,7 @@ class onlooker {
 
     boost::asio::awaitable<void>
     wait(std::chrono::steady_clock::time_point until); // for something to take, or wake()
-    void wake();
+    void wake() { signal_.call(); }
     std::vector<fed_event> take() { return std::exchange(told_, {}); }
     std::size_t take_skipped() { return std::exchange(skipped_, 0); }
     bool closed() const { return list_.closed_; }
@@ -80,10 +80,9 @@ class onlooker {
 
     watch_list& list_;
     const std::string org_;
-    boost::asio::steady_timer signal_;
+    wake_up signal_;
     std::vector<fed_event> told_;
     std::size_t skipped_ = 0;
-    bool woken_ = false;
 };
 
 // One who watches one run, from its construction on: whatever happens afterwards is either told or makes `must_look` true.
@@ -96,7 +95,7 @@ class watcher {
 
     // Until something was told, wake() was called, or `until`.
     boost::asio::awaitable<void> wait(std::chrono::steady_clock::time_point until);
-    void wake();
+    void wake() { signal_.call(); }
 
     const std::string& run() const { return run_; }
     std::vector<run_event> take() { return std::exchange(told_, {}); }
@@ -110,9 +109,8 @@ class watcher {
     watch_list& list_;
     const std::string run_;
     std::unordered_multimap<std::string_view, watcher*>::iterator place_;
-    boost::asio::steady_timer signal_;
+    wake_up signal_;
     std::vector<run_event> told_;
-    bool woken_ = false;
 };
 
 } // namespace reprise::api

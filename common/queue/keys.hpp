@@ -100,7 +100,7 @@ inline std::string bulk(unsigned p, std::string_view id) {
     return prefix(p) + "bulk:" + std::string(id);
 }
 // Those that go on, a set; and an organisation's, by when they were started.
-inline std::string bulks(unsigned p) {
+inline std::string active_bulks(unsigned p) {
     return prefix(p) + "bulks";
 }
 inline std::string bulks(unsigned p, std::string_view org) {

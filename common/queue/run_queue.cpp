@@ -231,6 +231,37 @@ asio::awaitable<result<record>> run_queue::resume(unsigned partition, std::strin
     co_return record(r[1]);
 }
 
+asio::awaitable<result<record>> run_queue::start_bulk(unsigned partition, std::string id, std::string org,
+                                                      std::string actor, std::string reason, words fields) {
+    auto args = list(std::move(id), std::move(org), std::move(actor), std::move(reason));
+    std::ranges::move(fields, std::back_inserter(args));
+    const auto r = co_await f_.call("bulk_start", partition, std::move(args));
+    if (r[0].text() == "refused")
+        co_return refusal(r.view());
+    co_return record(r[1]);
+}
+
+asio::awaitable<record> run_queue::stop_bulk(unsigned partition, std::string id, std::string actor,
+                                             std::string reason) {
+    const auto r = co_await f_.call("bulk_stop", partition, list(std::move(id), std::move(actor), std::move(reason)));
+    co_return record(r[1]);
+}
+
+asio::awaitable<std::optional<record>> run_queue::take_bulk_turn(unsigned partition, std::string id,
+                                                                 std::string token, std::chrono::milliseconds lease) {
+    const auto r = co_await f_.call("bulk_take", partition, list(std::move(id), std::move(token), ms(lease)));
+    if (r[0].text() != "ok")
+        co_return std::nullopt;
+    co_return record(r[1]);
+}
+
+asio::awaitable<void> run_queue::end_bulk_turn(unsigned partition, std::string id, std::string token,
+                                               std::string state, words fields) {
+    auto args = list(std::move(id), std::move(token), std::move(state));
+    std::ranges::move(fields, std::back_inserter(args));
+    co_await f_.call("bulk_done", partition, std::move(args));
+}
+
 asio::awaitable<void> run_queue::note_act(unsigned partition, std::string act, std::string object, std::string actor,
                                           std::string cause) {
     co_await f_.call("act", partition, list(std::move(act), std::move(object), std::move(actor), std::move(cause)));

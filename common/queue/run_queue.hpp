@@ -138,6 +138,17 @@ class run_queue {
                                                  std::string reason);
     boost::asio::awaitable<result<record>> resume(unsigned partition, std::string what, std::string actor,
                                                   std::string reason);
+    // A bulk retry, as functions/bulk.lua has it; `fields` are names and values of its record, in turn. What a turn came to is
+    // written only if it is still the caller's.
+    boost::asio::awaitable<result<record>> start_bulk(unsigned partition, std::string id, std::string org,
+                                                      std::string actor, std::string reason,
+                                                      std::vector<std::string> fields);
+    boost::asio::awaitable<record> stop_bulk(unsigned partition, std::string id, std::string actor,
+                                             std::string reason);
+    boost::asio::awaitable<std::optional<record>> take_bulk_turn(unsigned partition, std::string id,
+                                                                 std::string token, std::chrono::milliseconds lease);
+    boost::asio::awaitable<void> end_bulk_turn(unsigned partition, std::string id, std::string token,
+                                               std::string state, std::vector<std::string> fields);
     // Into the record of what people did, for what is done with plain keys.
     boost::asio::awaitable<void> note_act(unsigned partition, std::string act, std::string object, std::string actor,
                                           std::string cause);

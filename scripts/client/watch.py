@@ -2,12 +2,13 @@
 
 import sys
 import time
+from functools import partial
 
 from . import show
-from .api import LATER, Refused, Unreachable, quote
+from .api import quote
+from .patience import Patience
 
 WAIT = 20
-PATIENCE = 60
 
 
 class Watcher:
@@ -21,21 +22,13 @@ class Watcher:
 
     def follow(self):
         """Returns the answer that holds the run as it ended."""
-        etag, seen, pause, since = None, None, 0.05, None
+        etag, seen, pause, patience = None, None, 0.05, Patience()
         while True:
             asked = time.monotonic()
             headers = {"If-None-Match": etag, "Prefer": f"wait={WAIT}"} if etag else {}
-            try:
-                answer = self.api.get(f"/api/runs/{quote(self.run_id)}", headers=headers, timeout=WAIT + 20)
-            except (Unreachable, Refused) as error:
-                # Before the first answer it is the caller's mistake; later, the server may be on its way back.
-                refused = isinstance(error, Refused) and error.status < 500 and error.status not in LATER
-                since = since or asked
-                if seen is None or refused or asked - since > PATIENCE:
-                    raise
-                time.sleep(1)
+            answer = patience.ask(partial(self.api.get, f"/api/runs/{quote(self.run_id)}", headers=headers, timeout=WAIT + 20))
+            if answer is None:
                 continue
-            since = None
             changed = answer.status != 304 and answer.body != seen
             if changed:
                 seen, etag = answer.body, answer.headers.get("ETag")

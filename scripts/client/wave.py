@@ -3,15 +3,16 @@
 import contextlib
 import signal
 import time
+from functools import partial
 
-from .api import LATER, Refused, Unreachable, quote
+from .api import Refused, Unreachable, quote
 from .command import say
+from .patience import Patience
 from .show import clean
 from .show_service import progress
 
 UNDER_WAY = ("canary", "running")
 EVERY = 0.5
-PATIENCE = 60
 
 
 @contextlib.contextmanager
@@ -45,20 +46,13 @@ def stop(api, wave, reason):
 
 def follow(api, wave, out):
     """Returns the answer that holds the wave as it ended. A terminal sees it move, what else reads `out` a line per state."""
-    live, told, since = bool(out) and out.isatty(), None, None
+    live, told, patience = bool(out) and out.isatty(), None, Patience()
     try:
         while True:
-            asked = time.monotonic()
-            try:
-                answer = api.get(f"/api/bulk/{quote(wave)}")
-            except (Unreachable, Refused) as error:
-                refused = isinstance(error, Refused) and error.status < 500 and error.status not in LATER
-                since = since or asked
-                if told is None or refused or asked - since > PATIENCE:
-                    raise
-                time.sleep(1)
+            answer = patience.ask(partial(api.get, f"/api/bulk/{quote(wave)}"))
+            if answer is None:
                 continue
-            since, now = None, answer.json()["bulk"]
+            now = answer.json()["bulk"]
             over = now["state"] not in UNDER_WAY
             if out and (live or over or now["state"] != told):
                 out.write(f"\r\033[K{clean(progress(now))}" if live else f"{clean(progress(now))}\n")

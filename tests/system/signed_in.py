@@ -1,8 +1,8 @@
 """The dashboard in a browser, before a stack whose runs go as far as a test lets them."""
 from browser import Browser
 from pipelines import VALIDATE, VERIFY, pipelines, shell
-from stack import DOCUMENTS, StackTest
-from watching import Gates, gate
+from stack import DOCUMENTS
+from watching import GatedTest, gate
 
 BOOKSHOP = (DOCUMENTS / "bookshop.yaml").read_text("utf-8")
 FAILS = shell("check_client", "echo 'client.ts: 3 problems'; echo 'no such type: Shelf' >&2; exit 3", attempts=1)
@@ -15,30 +15,19 @@ LANES = """Object.fromEntries([...document.querySelectorAll('.lane.is-step')]
     .map((lane) => [lane.querySelector('.lane-name').innerText, lane.querySelector('.lane-status').innerText]))"""
 
 
-class DashboardTest(StackTest):
+class DashboardTest(GatedTest):
     """A browser for all tests of a class; a page of its own for each."""
     options = {"pipelines": GATED, "workers": 0, "concurrency": 8}
 
     @classmethod
     def prepare(cls):
-        cls.gates = Gates(cls.stack)
-        cls.addClassCleanup(cls.gates.close)
-        cls.stack.start_worker()
-        cls.client = cls.stack.client()
+        super().prepare()
         cls.url = f"http://127.0.0.1:{cls.stack.port}/dashboard/"
         cls.browser = Browser()
         cls.addClassCleanup(cls.browser.close)
 
-    def setUp(self):
-        self.client.close()  # its connection has been idle for as long as the test before took
-
     def start(self, text=BOOKSHOP, **fields):
-        """A run that the test lets go on; open at its end."""
-        answer = self.client.start(text, **{"openapiFileName": "bookshop.yaml", **fields})
-        self.assertEqual(answer.status, 202, answer)
-        run = answer.json["run"]["id"]
-        self.addCleanup(self.gates.open, run)
-        return run
+        return super().start(text, **{"openapiFileName": "bookshop.yaml", **fields})
 
     def failed(self, **fields):
         run = self.start(mode="stainless_compatible", configText="{}", **fields)
@@ -61,3 +50,9 @@ class DashboardTest(StackTest):
 
     def at_gate(self, page, name):
         self.lane_is(page, name, "running")
+
+    def cancel(self, page, reason):
+        page.click("button", "Cancel")
+        page.fill("dialog textarea", reason)
+        page.click("dialog button", "Cancel the run")
+        page.until("it is canceled", "document.querySelector('.lead .status').innerText === 'canceled'")

@@ -19,10 +19,7 @@ class Operators(DashboardTest):
         page.sees("shelves")
         page.evaluate(f"location.hash = '#/runs/{mine}'")
         self.at_gate(page, "one")
-        page.click("button", "Cancel")
-        page.fill("dialog textarea", "By the operator")
-        page.click("dialog button", "Cancel the run")
-        page.until("it is canceled", "document.querySelector('.lead .status').innerText === 'canceled'")
+        self.cancel(page, "By the operator")
         page.press("g", "a")
         page.sees("By the operator")
 

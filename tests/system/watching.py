@@ -82,8 +82,9 @@ class GatedTest(StackTest):
     def setUp(self):
         self.client.close()  # its connection has been idle for as long as the test before took
 
-    def start(self):
-        answer = self.client.start(DOCUMENT)
+    def start(self, text=DOCUMENT, **fields):
+        """A run that waits at the first gate; open at the end of the test."""
+        answer = self.client.start(text, **fields)
         self.assertEqual(answer.status, 202, answer)
         run = answer.json["run"]["id"]
         self.addCleanup(self.gates.open, run)

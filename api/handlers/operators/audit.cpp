@@ -54,8 +54,6 @@ asio::awaitable<void> read_starts(std::vector<act>& to, std::vector<organisation
     for (const auto& run : runs)
         reads.push_back(redis::command::of("HMGET", keys::run(*partition_of(id_kind::run, run.id), run.id), "source",
                                            "history", "root"));
-    if (reads.empty())
-        co_return;
     const auto records = co_await s.redis.call_all(std::move(reads));
     for (std::size_t i = 0; i < runs.size(); ++i) {
         const auto& r = records[i];

@@ -1,5 +1,4 @@
 // Bulk retries: start one (or count what it would retry), look how far it is, stop it.
-#include "api/auth/acting.hpp"
 #include "api/bulk/bulk_retry.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/http/field_values.hpp"
@@ -120,14 +119,10 @@ asio::awaitable<response> start_bulk(request& req, services& s) {
         co_return json_response(200, w.take());
     }
     const auto id = make_id(id_kind::bulk, req.who.partition, static_cast<std::uint64_t>(now), random_base32(16));
-    std::vector<std::string> words(4);
-    words[0] = id;
-    words[1] = req.who.org;
-    words[2] = req.who.actor();
-    words[3] = req.text("reason");
-    const auto add = [&words](std::string_view name, std::string value) {
-        words.emplace_back(name);
-        words.push_back(std::move(value));
+    std::vector<std::string> fields;
+    const auto add = [&fields](std::string_view name, std::string value) {
+        fields.emplace_back(name);
+        fields.push_back(std::move(value));
     };
     add("of", a->filter.of);
     add("project", a->filter.project);
@@ -142,10 +137,11 @@ asio::awaitable<response> start_bulk(request& req, services& s) {
     add("after", "~");
     add("user", req.who.user);
     add("key", req.who.key_id);
-    const auto started = co_await s.queue.library().call("bulk_start", req.who.partition, std::move(words));
-    if (started[0].text() == "refused")
-        co_return refusal({errc_of(started[1].text()), std::string(started[2].text())}, req, s);
-    auto r = one_bulk(202, record(started[1]));
+    const auto started = co_await s.queue.start_bulk(req.who.partition, id, req.who.org, req.who.actor(),
+                                                     req.text("reason"), std::move(fields));
+    if (!started)
+        co_return refusal(started.error(), req, s);
+    auto r = one_bulk(202, *started);
     r.with("Location", "/api/bulk/" + id);
     co_return r;
 }
@@ -161,39 +157,25 @@ asio::awaitable<response> stop_bulk(request& req, services& s) {
     const auto b = co_await load_bulk(req, s);
     if (!b)
         co_return error_response(b.error(), req.header(http::field::accept));
-    std::vector<std::string> words(3);
-    words[0] = req.parameters.at(0);
-    words[1] = req.who.actor();
-    words[2] = req.text("reason");
-    const auto stopped = co_await s.queue.library().call("bulk_stop", req.who.partition, std::move(words));
-    co_return one_bulk(200, record(stopped[1]));
+    const auto stopped =
+        co_await s.queue.stop_bulk(req.who.partition, req.parameters.at(0), req.who.actor(), req.text("reason"));
+    co_return one_bulk(200, stopped);
 }
 
 asio::awaitable<response> list_bulks(request& req, services& s) {
-    const auto orgs = co_await organisations_of(req.who, s);
-    if (!orgs)
-        co_return error_response(orgs.error(), req.header(http::field::accept));
-    std::vector<std::string> indexes;
-    for (const auto& o : *orgs)
-        indexes.push_back(keys::bulks(o.partition, o.name));
-    const auto page = co_await read_page(req, s, std::move(indexes), default_page);
+    const auto page = co_await read_page(req, s, keys::bulks, default_page);
     if (!page)
         co_return error_response(page.error(), req.header(http::field::accept));
     std::vector<redis::command> reads;
     for (const auto& one : page->found)
         reads.push_back(redis::command::of("HGETALL", keys::bulk(*partition_of(id_kind::bulk, one.id), one.id)));
-    std::vector<redis::reply> records;
-    if (!reads.empty())
-        records = co_await s.redis.call_all(std::move(reads));
+    const auto records = co_await s.redis.call_all(std::move(reads));
     json::writer w;
     w.begin_object().key("bulks").begin_array();
     for (const auto& one : records)
         write_bulk(w, record(one.view()));
-    w.end_array().optional("nextCursor", page->next).end_object();
-    auto r = json_response(200, w.take());
-    if (!page->next.empty())
-        link_next(r, req, page->next, {"limit", "org"});
-    co_return r;
+    w.end_array();
+    co_return answer_page(w, *page, req);
 }
 
 } // namespace reprise::api

@@ -1,6 +1,6 @@
 // GET why a run is where it is: the one thing that it is waiting for, and what would end the waiting.
 #include "api/handlers/handlers.hpp"
-#include "api/handlers/operators/samples.hpp"
+#include "api/queue_levels.hpp"
 #include "common/json/writer.hpp"
 #include "common/queue/keys.hpp"
 #include "common/run/id.hpp"
@@ -90,16 +90,11 @@ explanation of_blocked(const run_record& run, const std::vector<worker_facts>& w
 
 // Runs queued before it that a worker may take: by its rank among all that are queued, less those that are aside.
 asio::awaitable<std::int64_t> runs_ahead(unsigned partition, std::string run, services& s) {
-    std::vector<redis::command> reads;
-    reads.push_back(redis::command::of("ZRANK", keys::prefix(partition) + "queued", run));
-    reads.push_back(redis::command::of("ZCARD", keys::prefix(partition) + "queued"));
-    reads.push_back(redis::command::of("ZCARD", keys::prefix(partition) + "delayed"));
-    reads.push_back(redis::command::of("HGET", keys::stats(partition), "held"));
-    const auto r = co_await s.redis.call_all(std::move(reads));
-    if (r[0].is_nil())
+    const auto rank = co_await s.redis.call(redis::command::of("ZRANK", keys::prefix(partition) + "queued", run));
+    if (rank.is_nil())
         co_return 0;
-    const auto aside = r[2].number() + (r[3].is_nil() ? 0 : r[3].number());
-    co_return std::max<std::int64_t>(0, std::min(r[0].number(), r[1].number() - aside - 1));
+    const auto level = co_await read_levels(s.redis, partition, 1);
+    co_return std::max<std::int64_t>(0, std::min(rank.number(), level.front().in_streams() - 1));
 }
 
 asio::awaitable<explanation> of_queued(const run_record& run, unsigned partition,
@@ -124,8 +119,8 @@ asio::awaitable<explanation> of_queued(const run_record& run, unsigned partition
     if (auto nobody = of_fleet(workers))
         co_return std::move(*nobody);
     explanation e;
-    const auto now = co_await read_queue(s);
-    std::int64_t free = -now.running; // the registry's own count of busy slots is a beat old
+    const auto now = co_await read_whole_level(s.redis, s.queue.library().partitions());
+    std::int64_t free = -now.of("running"); // the registry's own count of busy slots is a beat old
     for (const auto& w : workers)
         if (w.state == "running")
             free += w.slots;

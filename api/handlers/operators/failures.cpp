@@ -48,9 +48,7 @@ asio::awaitable<response> list_failures(request& req, services& s) {
         for (std::int64_t day = today - days + 1; day <= today; ++day)
             reads.push_back(redis::command::of("HGETALL", keys::failures(o.partition, o.name, day)));
     std::map<std::string, group, std::less<>> by_name;
-    std::vector<redis::reply> answers;
-    if (!reads.empty())
-        answers = co_await s.redis.call_all(std::move(reads));
+    const auto answers = co_await s.redis.call_all(std::move(reads));
     for (const auto& answer : answers)
         add(by_name, answer.view());
     std::vector<std::pair<std::string, group>> groups(by_name.begin(), by_name.end());

@@ -2,6 +2,7 @@
 #include "api/auth/acting.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/handlers/operators/render_pause.hpp"
+#include "api/queue_levels.hpp"
 #include "common/json/writer.hpp"
 #include "common/queue/keys.hpp"
 #include "common/redis/safety.hpp"
@@ -32,9 +33,7 @@ asio::awaitable<standing> count_runs(std::vector<organisation> orgs, services& s
         reads.push_back(redis::command::of("ZCARD", keys::dead(o.partition, o.name)));
     }
     standing found;
-    std::vector<redis::reply> counts;
-    if (!reads.empty())
-        counts = co_await s.redis.call_all(std::move(reads));
+    const auto counts = co_await s.redis.call_all(std::move(reads));
     for (std::size_t i = 0; i < counts.size(); ++i)
         if (const auto n = i % per_org; n < statuses.size())
             found.runs[statuses[n]] += counts[i].number();
@@ -74,18 +73,6 @@ asio::awaitable<std::vector<warning>> warnings_of(const standing& now, services&
     co_return out;
 }
 
-asio::awaitable<std::int64_t> oldest_seconds(services& s) {
-    std::vector<redis::command> reads;
-    for (unsigned p = 0; p < s.queue.library().partitions(); ++p)
-        reads.push_back(redis::command::of("ZRANGE", keys::prefix(p) + "queued", "0", "0", "WITHSCORES"));
-    const auto firsts = co_await s.redis.call_all(std::move(reads));
-    std::int64_t age = 0;
-    for (const auto& first : firsts)
-        if (first.size() == 2)
-            age = std::max(age, (wall_clock() - number_of(first[1].text())) / 1000);
-    co_return age;
-}
-
 } // namespace
 
 asio::awaitable<response> who_am_i(request& req, services&) {
@@ -118,6 +105,7 @@ asio::awaitable<response> overview(request& req, services& s) {
     if (!orgs)
         co_return error_response(orgs.error(), req.header(http::field::accept));
     const auto now = co_await count_runs(std::move(*orgs), s);
+    const auto level = co_await read_whole_level(s.redis, s.queue.library().partitions());
     const auto workers = s.workers.seen();
     json::writer w;
     w.begin_object().member("scope", req.who.acts_for_all() ? "all" : "org").key("runs").begin_object();
@@ -127,7 +115,7 @@ asio::awaitable<response> overview(request& req, services& s) {
     }
     w.end_object().member("dead", now.dead).key("workers").begin_object();
     w.member("live", workers.live).member("slots", workers.slots).member("busy", workers.busy).end_object();
-    w.member("oldestQueuedSeconds", co_await oldest_seconds(s)).member("durability", s.durability);
+    w.member("oldestQueuedSeconds", level.oldest_seconds()).member("durability", s.durability);
     const auto pauses = co_await read_pauses(s.redis, s.queue.library().partitions());
     write_pauses(w, pauses, req.who.is_operator);
     if (req.who.is_operator && !now.runs.empty()) {

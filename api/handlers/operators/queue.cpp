@@ -2,6 +2,7 @@
 #include "api/handlers/handlers.hpp"
 #include "api/handlers/operators/render_pause.hpp"
 #include "api/handlers/operators/samples.hpp"
+#include "api/queue_levels.hpp"
 #include "common/json/writer.hpp"
 #include "common/queue/keys.hpp"
 #include "common/run/id.hpp"
@@ -24,8 +25,6 @@ asio::awaitable<std::map<std::string, std::int64_t>> blocked_tools(unsigned part
         std::vector<redis::command> reads;
         for (std::size_t i = 0; i < blocked.size(); ++i)
             reads.push_back(redis::command::of("HGET", keys::run(p, blocked[i].text()), "tool"));
-        if (reads.empty())
-            continue;
         const auto tools = co_await s.redis.call_all(std::move(reads));
         std::map<std::string, std::int64_t> here;
         for (const auto& tool : tools)
@@ -78,44 +77,22 @@ asio::awaitable<response> set_pause(request& req, services& s, bool pause) {
 
 } // namespace
 
-asio::awaitable<queue_facts> read_queue(services& s) {
-    queue_facts q;
-    std::vector<redis::command> reads;
-    const auto partitions = s.queue.library().partitions();
-    for (unsigned p = 0; p < partitions; ++p) {
-        for (const auto* zset : {"queued", "delayed", "leases", "blocked"})
-            reads.push_back(redis::command::of("ZCARD", keys::prefix(p) + zset));
-        reads.push_back(redis::command::of("ZRANGE", keys::prefix(p) + "queued", "0", "0", "WITHSCORES"));
-        reads.push_back(redis::command::of("HGET", keys::stats(p), "held"));
-    }
-    const auto r = co_await s.redis.call_all(std::move(reads));
-    constexpr std::size_t per_partition = 6;
-    for (std::size_t i = 0; i + per_partition <= r.size(); i += per_partition) {
-        q.queued += r[i].number();
-        q.delayed += r[i + 1].number();
-        q.running += r[i + 2].number();
-        q.blocked += r[i + 3].number();
-        if (r[i + 4].size() == 2)
-            q.oldest_seconds = std::max(q.oldest_seconds, (wall_clock() - number_of(r[i + 4][1].text())) / 1000);
-        if (!r[i + 5].is_nil())
-            q.held += r[i + 5].number();
-    }
-    co_return q;
-}
-
 asio::awaitable<response> show_queue(request&, services& s) {
-    const auto q = co_await read_queue(s);
     const auto partitions = s.queue.library().partitions();
+    const auto q = co_await read_whole_level(s.redis, partitions);
     const auto tools = co_await blocked_tools(partitions, s);
     const auto pauses = co_await read_pauses(s.redis, partitions);
     const auto samples = co_await read_samples(s, sample_span::hour, 7); // the last minute
     json::writer w;
-    w.begin_object().member("queued", q.queued).member("inStreams", q.in_streams()).member("delayed", q.delayed);
-    w.member("held", q.held).member("running", q.running).member("blocked", q.blocked);
+    w.begin_object()
+        .member("queued", q.of("queued"))
+        .member("inStreams", q.in_streams())
+        .member("delayed", q.delayed);
+    w.member("held", q.of("held")).member("running", q.of("running")).member("blocked", q.of("blocked"));
     w.key("blockedTools").begin_object();
     for (const auto& [tool, count] : tools)
         w.member(tool, count);
-    w.end_object().member("oldestQueuedSeconds", q.oldest_seconds);
+    w.end_object().member("oldestQueuedSeconds", q.oldest_seconds());
     write_pauses(w, pauses, true);
     w.key("perSecond").begin_object();
     for (const auto& [name, column] : {std::pair{"accepted", sample::accepted}, std::pair{"started", sample::started},

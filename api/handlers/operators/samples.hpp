@@ -33,11 +33,4 @@ double per_second(const std::vector<sample>& samples, sample::column counter);
 double mean(const std::vector<sample>& samples, sample::column gauge);
 std::string fixed_point(double d); // with three digits, as JSON takes it
 
-// The queue now.
-struct queue_facts {
-    std::int64_t queued = 0, delayed = 0, held = 0, running = 0, blocked = 0, oldest_seconds = 0;
-    std::int64_t in_streams() const { return std::max<std::int64_t>(0, queued - delayed - held); }
-};
-boost::asio::awaitable<queue_facts> read_queue(services& s);
-
 } // namespace reprise::api

@@ -4,6 +4,7 @@
 #include "api/handlers/handlers.hpp"
 #include "api/handlers/operators/samples.hpp"
 #include "api/http/field_values.hpp"
+#include "api/queue_levels.hpp"
 #include "common/json/writer.hpp"
 
 #include <fmt/format.h>
@@ -25,7 +26,7 @@ constexpr std::int64_t ordinary_slots = 2, most_workers = 10'000;
 struct inputs {
     double slo = ordinary_slo, arrival = 0, service = assumed_service;
     bool service_known = false;
-    queue_facts now;
+    queue_level now;
     std::int64_t slots_per_worker = ordinary_slots, live = 0;
 };
 
@@ -54,7 +55,7 @@ std::int64_t wanted_slots(const inputs& in) {
     const auto waiting = static_cast<double>(in.now.in_streams());
     const auto for_arrivals = in.arrival * in.service / wanted_use;
     // One slot starts slo/service runs within the objective, but at least the one that it takes at once.
-    const auto for_backlog = waiting / std::max(1.0, in.slo / in.service) + static_cast<double>(in.now.running);
+    const auto for_backlog = waiting / std::max(1.0, in.slo / in.service) + static_cast<double>(in.now.of("running"));
     return static_cast<std::int64_t>(std::ceil(std::max(for_arrivals, for_backlog)));
 }
 
@@ -74,7 +75,7 @@ asio::awaitable<response> show_scale(request& req, services& s) {
         in.service = *service;
         in.service_known = true;
     }
-    in.now = co_await read_queue(s);
+    in.now = co_await read_whole_level(s.redis, s.queue.library().partitions());
     const auto workers = co_await read_workers(s.redis);
     std::int64_t slots = 0;
     for (const auto& w : workers)
@@ -87,7 +88,7 @@ asio::awaitable<response> show_scale(request& req, services& s) {
     const bool all_paused = s.workers.is_paused("", "");
     auto wanted = wanted_slots(in);
     if (all_paused)
-        wanted = in.now.running; // more could take nothing
+        wanted = in.now.of("running"); // more could take nothing
     const auto count = std::min(most_workers, (wanted + in.slots_per_worker - 1) / in.slots_per_worker);
 
     json::writer w;
@@ -95,14 +96,16 @@ asio::awaitable<response> show_scale(request& req, services& s) {
     w.member("message", all_paused
                             ? std::string("The queue is paused: only what is in hand needs workers.")
                             : fmt::format("{} waiting, {} in hand, {:.2f} arriving per second, {:.1f} s each{}.",
-                                          in.now.in_streams(), in.now.running, in.arrival, in.service,
+                                          in.now.in_streams(), in.now.of("running"), in.arrival, in.service,
                                           in.service_known ? "" : " (assumed)"));
     w.key("inputs").begin_object().raw_member("sloSeconds", fixed_point(in.slo));
     w.raw_member("arrivalPerSecond", fixed_point(in.arrival)).raw_member("serviceSeconds", fixed_point(in.service));
     w.key("serviceKnown").boolean(in.service_known).member("waiting", in.now.in_streams());
-    w.member("running", in.now.running).member("slotsPerWorker", in.slots_per_worker).member("liveWorkers", in.live);
-    w.key("notCounted").begin_object().member("held", in.now.held).member("delayed", in.now.delayed);
-    w.member("blocked", in.now.blocked).end_object().end_object().end_object();
+    w.member("running", in.now.of("running"))
+        .member("slotsPerWorker", in.slots_per_worker)
+        .member("liveWorkers", in.live);
+    w.key("notCounted").begin_object().member("held", in.now.of("held")).member("delayed", in.now.delayed);
+    w.member("blocked", in.now.of("blocked")).end_object().end_object().end_object();
     auto r = json_response(200, w.take());
     r.with("Cache-Control", "no-store");
     co_return r;

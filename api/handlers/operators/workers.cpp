@@ -53,7 +53,8 @@ void write_worker(json::writer& w, const worker_facts& f) {
 } // namespace
 
 asio::awaitable<response> list_workers(request&, services& s) {
-    const auto workers = co_await read_workers(s.redis);
+    auto workers = co_await read_workers(s.redis);
+    co_await add_orders(workers, s.redis);
     std::map<std::string_view, std::int64_t> states{{"running", 0}, {"quiet", 0}, {"draining", 0}, {"lost", 0}};
     std::int64_t slots = 0, busy = 0;
     json::writer w;

@@ -52,6 +52,9 @@ asio::awaitable<void> add_orders(std::vector<worker_facts>& workers, redis::conn
             workers[i].order = orders[i].text();
 }
 
+namespace {
+
+// HGETALL of one partition's.
 std::vector<pause_facts> pauses_of(redis::reply_view hash) {
     std::vector<pause_facts> out;
     for (std::size_t i = 0; i + 1 < hash.size(); i += 2) {
@@ -67,6 +70,8 @@ std::vector<pause_facts> pauses_of(redis::reply_view hash) {
     }
     return out;
 }
+
+} // namespace
 
 asio::awaitable<std::vector<pause_facts>> read_pauses(redis::connection& c, unsigned partitions) {
     std::vector<pause_facts> out;

@@ -44,7 +44,6 @@ struct pause_facts {
 
 // Of all partitions, each thing once. Throws outage.
 boost::asio::awaitable<std::vector<pause_facts>> read_pauses(redis::connection& c, unsigned partitions);
-std::vector<pause_facts> pauses_of(redis::reply_view hash); // HGETALL of one partition's
 
 class fleet {
   public:

@@ -112,7 +112,7 @@ asio::awaitable<std::string> feed::last_id(redis::connection& c, const std::stri
 
 asio::awaitable<void> feed::read_partition(unsigned partition) {
     auto& redis = *connections_.at(partition);
-    const auto stream = keys::prefix(partition) + "events";
+    const auto stream = keys::events(partition);
     const auto block = std::to_string(longest_wait.count());
     std::string after; // id of the last entry read; empty: begin anew
     for (;;) {

@@ -52,7 +52,7 @@ std::int64_t value_in(std::string_view info, std::string_view name) {
     return at == std::string_view::npos ? 0 : number_of(info.substr(at + name.size() + 2));
 }
 
-asio::awaitable<std::vector<warning>> warnings_of(const standing& now, services& s) {
+asio::awaitable<std::vector<warning>> warnings_of(std::int64_t queued, services& s) {
     std::vector<warning> out;
     if (auto gap = co_await redis::safety_gap(s.redis, s.durability); !gap.empty())
         out.push_back({"redis_unsafe", std::move(gap)});
@@ -65,7 +65,6 @@ asio::awaitable<std::vector<warning>> warnings_of(const standing& now, services&
         out.push_back({"redis_disk", "Redis could not write its append-only file"});
     if (value_in(info.text(), "evicted_keys") > 0)
         out.push_back({"redis_evicts", "Redis has evicted keys: what it holds is not whole"});
-    const auto queued = now.runs.find("queued")->second;
     if (queued > 0 && s.workers.seen().live == 0)
         out.push_back({"no_worker", "runs are queued, and no worker takes any"});
     if (queued > s.queue.limits().most_queued / 10 * 9)
@@ -118,8 +117,8 @@ asio::awaitable<response> overview(request& req, services& s) {
     w.member("oldestQueuedSeconds", level.oldest_seconds()).member("durability", s.durability);
     const auto pauses = co_await read_pauses(s.redis, s.queue.library().partitions());
     write_pauses(w, pauses, req.who.is_operator);
-    if (req.who.is_operator && !now.runs.empty()) {
-        const auto warnings = co_await warnings_of(now, s);
+    if (req.who.is_operator) {
+        const auto warnings = co_await warnings_of(level.of("queued"), s);
         w.key("warnings").begin_array();
         for (const auto& one : warnings)
             w.begin_object().member("code", one.code).member("message", one.message).end_object();

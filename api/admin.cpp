@@ -47,7 +47,7 @@ struct admin {
         args.push_back(actor());
         args.push_back(std::move(cause));
         co_await library.install();
-        co_await library.call("act", 0, std::move(args));
+        co_await library.call("act", 0, args);
     }
 
     // Assigned once, when the organisation gets its first key or plan, and read back ever after.
@@ -86,7 +86,7 @@ struct admin {
         std::vector<std::string> unchanged(4);
         unchanged[0] = order.org;
         if (!is_operator)
-            co_await library.call("org_set", partition, std::move(unchanged));
+            co_await library.call("org_set", partition, unchanged);
 
         const auto now = wall_clock();
         const auto expires = order.expires_in_days == 0 ? 0 : now + order.expires_in_days * std::int64_t{86'400'000};
@@ -99,7 +99,7 @@ struct admin {
     }
 
     // Stores a new key with the owner and rights of `like`, and prints it: the only time that it can be seen.
-    asio::awaitable<void> store_key(const record& like, unix_ms expires) {
+    asio::awaitable<void> store_key(const record& like, unix_ms expires, std::string instead_of = "") {
         const auto key = make_api_key();
         const auto now = wall_clock();
         co_await redis.call(redis::command::of("HSET", keys::api_key(key.id), "org", like.text("org"), "partition",
@@ -107,8 +107,12 @@ struct admin {
                                                like.text("scopes"), "digest", key.secret_digest(), "created",
                                                std::to_string(now), "expires", std::to_string(expires)));
         co_await redis.call(redis::command::of("ZADD", key_index, std::to_string(now), key.id));
-        co_await note("key_create", key.id, std::string(like.text("org")) + " " + std::string(like.text("scopes")));
-        std::cout << key.text() << "\n";
+        std::cout << key.text() << std::endl; // before anything else can fail: it cannot be shown again
+        const auto rights = fmt::format("{} {}", like.text("org"), like.text("scopes"));
+        if (instead_of.empty())
+            co_await note("key_create", key.id, rights);
+        else
+            co_await note("key_rotate", key.id, fmt::format("instead of {}: {}", instead_of, rights));
     }
 
     // The new key first: if we end in between, there are two that work, and not none.
@@ -119,7 +123,7 @@ struct admin {
         const auto ends = old.number("expires");
         if (old.empty() || old.text("revoked") == "1" || (ends != 0 && ends <= wall_clock()))
             throw std::invalid_argument("there is no key " + order.id + " that still works");
-        co_await store_key(old, ends);
+        co_await store_key(old, ends, order.id);
         if (ends == 0 || ends > until)
             co_await redis.call(
                 redis::command::of("HSET", keys::api_key(order.id), "expires", std::to_string(until)));
@@ -179,7 +183,7 @@ struct admin {
         args[1] = order.plan;
         args[2] = order.runs_per_month;
         args[3] = actor();
-        const auto answer = co_await library.call("org_set", partition, std::move(args));
+        const auto answer = co_await library.call("org_set", partition, args);
         const record o(answer[1]);
         const auto limit = o.text("limit").empty() ? "unlimited" : o.text("limit");
         std::cout << order.org << ": plan " << o.text("plan") << ", runs per month " << limit << "\n";
@@ -192,7 +196,7 @@ struct admin {
         co_await library.install();
         std::vector<std::string> args(1, order.id);
         args.push_back(actor());
-        const auto answer = co_await library.call("project_archive", *partition, std::move(args));
+        const auto answer = co_await library.call("project_archive", *partition, args);
         if (answer[0].text() != "ok")
             throw std::invalid_argument("there is no project " + order.id);
         std::cout << "archived " << order.id << "\n";

@@ -123,7 +123,7 @@ class doctor {
             args.push_back(std::to_string(limits_.hold().count()));
             args.insert(args.end(), runs.begin() + static_cast<std::ptrdiff_t>(first),
                         runs.begin() + static_cast<std::ptrdiff_t>(last));
-            const auto r = co_await library_.call("examine", p, std::move(args));
+            const auto r = co_await library_.call("examine", p, args);
             for (std::size_t i = 1; i < r.size(); ++i)
                 co_await note_run(r[i], zset);
         }
@@ -190,7 +190,7 @@ class doctor {
             auto args = order_words();
             args.push_back(index);
             args.insert(args.end(), page.begin(), page.end());
-            const auto r = co_await library_.call("examine_index", p, std::move(args));
+            const auto r = co_await library_.call("examine_index", p, args);
             for (std::size_t i = 1; i < r.size(); ++i)
                 add("entry_without_run", std::string(r[i].text()), index, order_.repair);
         } while (cursor != "0");
@@ -218,7 +218,7 @@ class doctor {
             for (std::size_t i = 0; i < page.size(); ++i)
                 args.emplace_back(page[i][0].text());
             after = "(" + args.back();
-            const auto r = co_await library_.call("examine_pending", p, std::move(args));
+            const auto r = co_await library_.call("examine_pending", p, args);
             for (std::size_t i = 1; i < r.size(); ++i)
                 add("pending_without_run", std::string(r[i].text()), stream, order_.repair);
         }
@@ -232,7 +232,7 @@ class doctor {
             args.emplace_back(status);
             args.push_back(std::to_string(counted_[status]));
         }
-        const auto r = co_await library_.call("recount", p, std::move(args));
+        const auto r = co_await library_.call("recount", p, args);
         if (r[1].number() == 0)
             notes_.push_back("runs began or ended meanwhile: the counters of ended runs were not compared");
         for (std::size_t i = 2; i < r.size(); ++i)

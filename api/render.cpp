@@ -4,10 +4,11 @@
 #include "common/queue/keys.hpp"
 
 #include <boost/algorithm/string/classification.hpp>
-#include <boost/algorithm/string/predicate.hpp>
 #include <boost/algorithm/string/replace.hpp>
 #include <boost/algorithm/string/split.hpp>
+#include <boost/beast/core/string.hpp>
 
+#include <algorithm>
 #include <array>
 
 namespace reprise::api {
@@ -15,10 +16,11 @@ namespace {
 
 constexpr std::array<std::string_view, 3> input_names{"openapi", "config", "oldSdk"};
 
-std::string input_content_type(std::string_view file_name) {
-    if (boost::algorithm::iends_with(file_name, ".json"))
+std::string_view input_content_type(std::string_view file_name) {
+    const auto extension = file_name.substr(std::min(file_name.rfind('.'), file_name.size()));
+    if (boost::beast::iequals(extension, ".json"))
         return "application/json";
-    if (boost::algorithm::iends_with(file_name, ".yaml") || boost::algorithm::iends_with(file_name, ".yml"))
+    if (boost::beast::iequals(extension, ".yaml") || boost::beast::iequals(extension, ".yml"))
         return "application/yaml";
     return "application/octet-stream";
 }
@@ -144,7 +146,7 @@ void write_run(json::writer& w, const run_record& r, std::string_view doc, std::
 
 void list_inputs(std::vector<artifact>& to, const std::vector<retained_input>& inputs) {
     for (const auto& i : inputs)
-        to.push_back({"input." + i.name, i.sha256, input_content_type(i.file_name), i.bytes});
+        to.push_back({"input." + i.name, i.sha256, std::string(input_content_type(i.file_name)), i.bytes});
 }
 
 } // namespace

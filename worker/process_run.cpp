@@ -47,6 +47,7 @@ class run_process {
                 co_await fail(errc::run_deadline, rule.name, "the run took longer than it may");
                 co_return;
             }
+            // What takes no time has no beginning to tell of; its end is told with what comes next.
             if (!rule.takes_no_time() && co_await begin(i, rule) == write_outcome::stale)
                 co_return;
             step_context context{
@@ -58,10 +59,6 @@ class run_process {
             const bool go_on = co_await settle(i, rule, outcome);
             in_hand_ = plan_.steps.size();
             if (!go_on)
-                co_return;
-            // What begins next tells of the end of this one; a step that takes no time tells of its beginning only then.
-            const bool next_is_silent = i + 1 < plan_.steps.size() && plan_.steps[i + 1].takes_no_time();
-            if (next_is_silent && co_await tell_ends(plan_.steps[i + 1]) == write_outcome::stale)
                 co_return;
         }
         co_await finish_well();
@@ -167,11 +164,6 @@ class run_process {
         change.facts = step_facts(rule, attempt_);
         pending_.push_back(std::move(change));
         said().debug("step_begins", {{"step", rule.name}, {"attempt", std::to_string(attempt_)}});
-        co_return co_await tell_ends(rule);
-    }
-
-    // Records what is pending; `rule` is the step that is current then.
-    asio::awaitable<write_outcome> tell_ends(const step_rule& rule) {
         const auto& t = held_->ticket;
         const std::string plan = plan_told_ ? std::string() : plan_.plan;
         auto call = [&] { return deps_.queue.step(t, plan, rule.name, pending_); };
@@ -188,7 +180,6 @@ class run_process {
         step_change change;
         change.index = i;
         change.ended = true;
-        change.at_once = rule.takes_no_time();
         change.status = name_of(end);
         change.facts = step_facts(rule, attempt_, &o);
         if (!o.artifacts.empty())

@@ -3,8 +3,8 @@
 #include "common/crypto/digest.hpp"
 #include "common/queue/keys.hpp"
 
-#include <boost/algorithm/string/predicate.hpp>
 #include <boost/algorithm/string/split.hpp>
+#include <boost/beast/core/string.hpp>
 
 namespace reprise::api {
 namespace asio = boost::asio;
@@ -16,18 +16,20 @@ constexpr auto remembered_for = std::chrono::seconds(2);
 
 asio::awaitable<std::optional<caller>> key_ring::identify(std::string authorization, bool may_ask) {
     constexpr std::string_view scheme = "Bearer ";
-    if (!boost::algorithm::istarts_with(authorization, scheme))
+    const std::string_view said = authorization;
+    if (!boost::beast::iequals(said.substr(0, scheme.size()), scheme))
         co_return std::nullopt;
-    const auto key = parse_api_key(std::string_view(authorization).substr(scheme.size()));
+    const auto key = parse_api_key(said.substr(scheme.size()));
     if (!key)
         co_return std::nullopt;
     if (!may_ask) {
         const auto known = cache_.find(key->id);
-        if (known == cache_.end() || known->second.fields.empty())
+        if (known == cache_.end() || known->second.fields->empty())
             co_return std::nullopt;
     }
 
-    const auto stored = co_await look_up(key->id);
+    const auto found = co_await look_up(key->id);
+    const auto& stored = *found;
     // An unknown key is compared as well, with nothing: both ways take the same time.
     const bool same =
         equal_in_constant_time(key->secret_digest(), stored.empty() ? std::string(64, '0') : stored.text("digest"));
@@ -46,12 +48,12 @@ asio::awaitable<std::optional<caller>> key_ring::identify(std::string authorizat
     co_return who;
 }
 
-asio::awaitable<record> key_ring::look_up(std::string key_id) {
+asio::awaitable<std::shared_ptr<const record>> key_ring::look_up(std::string key_id) {
     const auto now = std::chrono::steady_clock::now();
     if (const auto found = cache_.find(key_id); found != cache_.end() && found->second.until > now)
         co_return found->second.fields;
     const auto answer = co_await redis_.call(redis::command::of("HGETALL", keys::api_key(key_id)));
-    record fields(answer.view());
+    auto fields = std::make_shared<const record>(answer.view());
     if (cache_.size() >= most_remembered)
         cache_.clear(); // made-up key ids must not grow it; the real ones come back with one read each
     cache_[key_id] = {fields, now + remembered_for};

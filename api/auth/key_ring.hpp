@@ -9,6 +9,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,10 +26,10 @@ class key_ring {
 
   private:
     struct remembered {
-        record fields;
+        std::shared_ptr<const record> fields;
         std::chrono::steady_clock::time_point until;
     };
-    boost::asio::awaitable<record> look_up(std::string key_id);
+    boost::asio::awaitable<std::shared_ptr<const record>> look_up(std::string key_id);
 
     redis::connection& redis_;
     std::unordered_map<std::string, remembered> cache_;

@@ -23,6 +23,14 @@ bool is_missing_function(const redis::refused& e) {
     return e.line().starts_with("ERR Function not found") || e.line().find("NOGROUP") != std::string::npos;
 }
 
+template <class Words>
+redis::command command_of(std::string_view verb, std::string_view name, unsigned partition, const Words& args) {
+    const auto function = function_library::embedded().prefix + std::string(name), prefix = keys::prefix(partition);
+    std::vector<std::string_view> words{verb, function, "1", prefix};
+    words.insert(words.end(), args.begin(), args.end());
+    return redis::command(std::span<const std::string_view>(words));
+}
+
 } // namespace
 
 const function_library& function_library::embedded() {
@@ -64,13 +72,7 @@ asio::awaitable<void> functions::install() {
     }
 }
 
-asio::awaitable<redis::reply> functions::call_by(std::string_view verb, std::string_view name, unsigned partition,
-                                                 std::vector<std::string> args, bool repeat) {
-    std::vector<std::string> words{std::string(verb), function_library::embedded().prefix + std::string(name), "1",
-                                   keys::prefix(partition)};
-    words.insert(words.end(), std::make_move_iterator(args.begin()), std::make_move_iterator(args.end()));
-    const redis::command command(words);
-
+asio::awaitable<redis::reply> functions::make(redis::command command, bool repeat) {
     // co_await is not allowed in a handler, so each try says what to do next.
     bool installed = false;
     for (int attempt = 1;; ++attempt) {
@@ -95,18 +97,23 @@ asio::awaitable<redis::reply> functions::call_by(std::string_view verb, std::str
 }
 
 asio::awaitable<redis::reply> functions::call(std::string_view name, unsigned partition,
-                                              std::vector<std::string> args) {
-    return call_by("FCALL", name, partition, std::move(args), true);
+                                              const std::vector<std::string>& args) {
+    return make(command_of("FCALL", name, partition, args), true);
+}
+
+asio::awaitable<redis::reply> functions::call(std::string_view name, unsigned partition,
+                                              std::span<const std::string_view> args) {
+    return make(command_of("FCALL", name, partition, args), true);
 }
 
 asio::awaitable<redis::reply> functions::call_once(std::string_view name, unsigned partition,
-                                                   std::vector<std::string> args) {
-    return call_by("FCALL", name, partition, std::move(args), false);
+                                                   const std::vector<std::string>& args) {
+    return make(command_of("FCALL", name, partition, args), false);
 }
 
 asio::awaitable<redis::reply> functions::read(std::string_view name, unsigned partition,
-                                              std::vector<std::string> args) {
-    return call_by("FCALL_RO", name, partition, std::move(args), true);
+                                              const std::vector<std::string>& args) {
+    return make(command_of("FCALL_RO", name, partition, args), true);
 }
 
 asio::awaitable<void> functions::mark_in_use() {

@@ -2,6 +2,7 @@
 #pragma once
 #include "common/redis/connection.hpp"
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,15 +30,17 @@ class functions {
 
     // Calls function `name` on a partition. A missing library (restart without AOF, FUNCTION FLUSH) is installed and
     // the call made again; a call whose reply was lost is repeated with the same arguments, which all functions
-    // allow.
+    // allow. The arguments are needed no longer than until this returns.
     boost::asio::awaitable<redis::reply> call(std::string_view name, unsigned partition,
-                                              std::vector<std::string> args);
+                                              const std::vector<std::string>& args);
+    boost::asio::awaitable<redis::reply> call(std::string_view name, unsigned partition,
+                                              std::span<const std::string_view> args);
     // The same without the repetition: for the one function whose repeated call must say that it is one (claim).
     boost::asio::awaitable<redis::reply> call_once(std::string_view name, unsigned partition,
-                                                   std::vector<std::string> args);
+                                                   const std::vector<std::string>& args);
     // The same as call by FCALL_RO, for functions that write nothing.
     boost::asio::awaitable<redis::reply> read(std::string_view name, unsigned partition,
-                                              std::vector<std::string> args);
+                                              const std::vector<std::string>& args);
 
     // Says that this program's library is in use, which it must say at least daily.
     boost::asio::awaitable<void> mark_in_use();
@@ -49,8 +52,7 @@ class functions {
     unsigned partitions() const { return partitions_; }
 
   private:
-    boost::asio::awaitable<redis::reply> call_by(std::string_view verb, std::string_view name, unsigned partition,
-                                                 std::vector<std::string> args, bool repeat);
+    boost::asio::awaitable<redis::reply> make(redis::command call, bool repeat);
     redis::connection& redis_;
     unsigned partitions_;
 };

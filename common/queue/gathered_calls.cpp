@@ -44,15 +44,11 @@ void gathered_calls::send(unsigned partition) {
     asio::co_spawn(f_.redis().executor(), carry_out(partition, std::exchange(together, {})), asio::detached);
 }
 
-std::vector<std::string> gathered_calls::words_of(const batch& some) const {
-    auto words = head_;
-    std::size_t size = words.size();
-    for (const auto& a : some)
-        size += a.words.size();
-    words.reserve(size);
+asio::awaitable<redis::reply> gathered_calls::ask(unsigned partition, const batch& some) {
+    std::vector<std::string_view> words(head_.begin(), head_.end());
     for (const auto& a : some)
         words.insert(words.end(), a.words.begin(), a.words.end());
-    return words;
+    return f_.call(function_, partition, words);
 }
 
 asio::awaitable<void> gathered_calls::carry_out(unsigned partition, batch all) {
@@ -60,7 +56,7 @@ asio::awaitable<void> gathered_calls::carry_out(unsigned partition, batch all) {
     std::exception_ptr failed;
     bool refused = false;
     try {
-        whole = std::make_shared<const redis::reply>(co_await f_.call(function_, partition, words_of(all)));
+        whole = std::make_shared<const redis::reply>(co_await ask(partition, all));
         if (whole->size() != first_ + all.size())
             throw redis::unexpected_reply(function_ + " answered " + std::to_string(whole->size()) + " elements to " +
                                           std::to_string(all.size()) + " calls");

@@ -45,7 +45,7 @@ class gathered_calls {
     void submit(unsigned partition, std::vector<std::string> words, handler done);
     void send(unsigned partition);
     boost::asio::awaitable<void> carry_out(unsigned partition, batch all);
-    std::vector<std::string> words_of(const batch& some) const;
+    boost::asio::awaitable<redis::reply> ask(unsigned partition, const batch& some);
 
     functions& f_;
     const std::string function_;

@@ -29,7 +29,7 @@
 //   reprise:{pk}:errors:<org>:<code>  zset  failed runs by code, by accept time
 //   reprise:{pk}:failures:<org>:<day> hash  how often which step failed with which code, and the last run; a week
 //   reprise:{pk}:bulk:<id>        hash    a bulk retry; :bulks set of those that go on, :bulks:<org> zset of an organisation's
-//   reprise:{pk}:audit            stream  what people did beside starting and retrying; capped
+//   reprise:{pk}:audit[:cancels]  streams what people did beside starting and retrying; capped
 //   reprise:{pk}:samples[:week]   stream  counters and gauges every 10 s for an hour, every 10 min for a week
 //   reprise:{pk}:swept            hash    time of the last sweep, and the span in which Redis was away last
 //   reprise:{pk}:org:<org>        hash    plan, limit, use of this month
@@ -108,6 +108,9 @@ inline std::string bulks(unsigned p, std::string_view org) {
 }
 inline std::string audit(unsigned p) {
     return prefix(p) + "audit";
+}
+inline std::string cancels(unsigned p) {
+    return prefix(p) + "audit:cancels";
 }
 inline std::string events(unsigned p) {
     return prefix(p) + "events";

@@ -47,7 +47,7 @@ unsigned partition_of_run(const claim_ticket& t) {
 
 void append(words& to, const std::vector<step_change>& changes) {
     for (const auto& c : changes) {
-        const char* phase = !c.ended ? "begin" : c.at_once ? "once" : "end";
+        const char* phase = c.ended ? "end" : "begin";
         add(to, std::to_string(c.index), phase, c.status, c.facts, c.artifacts,
             fmt::format("{}", fmt::join(c.blobs, " ")));
     }
@@ -117,7 +117,7 @@ asio::awaitable<std::optional<failure>> run_queue::would_refuse(unsigned partiti
                                                                 std::string project, std::vector<std::string> blobs) {
     auto args = list(std::move(org), std::move(project), fmt::format("{}", fmt::join(blobs, " ")),
                      std::to_string(limits_.most_queued));
-    const auto r = co_await f_.read("forecast", partition, std::move(args));
+    const auto r = co_await f_.read("forecast", partition, args);
     if (r[0].text() == "refused")
         co_return refusal(r.view());
     co_return std::nullopt;
@@ -158,14 +158,14 @@ asio::awaitable<std::vector<lost_run>> run_queue::beat(unsigned partition, std::
     auto args = list(std::move(worker), ms(limits_.lease));
     for (const auto& t : held)
         add(args, t.run, std::to_string(t.epoch), t.token);
-    co_return lost_of(co_await f_.call("beat", partition, std::move(args)));
+    co_return lost_of(co_await f_.call("beat", partition, args));
 }
 
 asio::awaitable<std::vector<lost_run>> run_queue::check(unsigned partition, const std::vector<claim_ticket>& held) {
     words args;
     for (const auto& t : held)
         add(args, t.run, std::to_string(t.epoch));
-    co_return lost_of(co_await f_.read("held", partition, std::move(args)));
+    co_return lost_of(co_await f_.read("held", partition, args));
 }
 
 asio::awaitable<write_outcome> run_queue::advance(const claim_ticket& t, const char* what, words own,
@@ -207,7 +207,7 @@ asio::awaitable<write_outcome> run_queue::block(const claim_ticket& t, std::stri
 
 asio::awaitable<void> run_queue::leave(unsigned partition, std::string worker) {
     auto args = list(std::move(worker), keys::again_stream, keys::default_stream);
-    co_await f_.call("leave", partition, std::move(args));
+    co_await f_.call("leave", partition, args);
 }
 
 asio::awaitable<void> run_queue::sweep(unsigned partition, std::string actor, std::string tools, std::string fleet) {
@@ -235,7 +235,7 @@ asio::awaitable<result<record>> run_queue::start_bulk(unsigned partition, std::s
                                                       std::string actor, std::string reason, words fields) {
     auto args = list(std::move(id), std::move(org), std::move(actor), std::move(reason));
     std::ranges::move(fields, std::back_inserter(args));
-    const auto r = co_await f_.call("bulk_start", partition, std::move(args));
+    const auto r = co_await f_.call("bulk_start", partition, args);
     if (r[0].text() == "refused")
         co_return refusal(r.view());
     co_return record(r[1]);
@@ -259,7 +259,7 @@ asio::awaitable<void> run_queue::end_bulk_turn(unsigned partition, std::string i
                                                std::string state, words fields) {
     auto args = list(std::move(id), std::move(token), std::move(state));
     std::ranges::move(fields, std::back_inserter(args));
-    co_await f_.call("bulk_done", partition, std::move(args));
+    co_await f_.call("bulk_done", partition, args);
 }
 
 asio::awaitable<void> run_queue::note_act(unsigned partition, std::string act, std::string object, std::string actor,
@@ -283,7 +283,7 @@ asio::awaitable<bool> run_queue::drop_if_due(unsigned partition, std::string org
 }
 
 asio::awaitable<void> run_queue::ready(unsigned partition) {
-    co_await f_.call("ready", partition, {});
+    co_await f_.call("ready", partition, list());
 }
 
 } // namespace reprise

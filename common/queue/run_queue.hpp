@@ -71,7 +71,6 @@ struct claim_result {
 struct step_change {
     std::size_t index = 0;
     bool ended = false;
-    bool at_once = false;  // it began as it ended: both are told
     std::string status;    // running, completed, failed, skipped
     std::string facts;     // `<attempt> <name>`, and perhaps ` {JSON}`: functions/work.lua
     std::string artifacts; // JSON array; empty if none

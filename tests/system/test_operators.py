@@ -179,7 +179,7 @@ class Operators(FreshStackTest):
             cursor = f"&cursor={page['nextCursor']}"
         said = [(a["act"], a["object"], a["by"].split("/")[0], a.get("cause", "")) for a in acts]
         self.assertEqual(said[1:5], [("pause", "all", "user:grace", "night"), ("cancel", run, "user:ada", "wrong"),
-                                     ("retry", retried, "user:ada", f"of {run}"), ("start", run, "user:ada", "")])
+                                     ("retry", retried, "user:ada", f"of {run}: once more"), ("start", run, "user:ada", "")])
         self.assertEqual(said[0][:2], ("plan", "acme"))
         self.assertIn("key_create", {act for act, *_ in said})
 

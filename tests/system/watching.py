@@ -24,8 +24,8 @@ def gate(name):
 
 GATED = pipelines(VERIFY, gate("one"), NOOP, gate("two"), NOOP | {"name": "last"})
 AT_ONE = 5    # events until a run waits at gate `one`
-AT_TWO = 9
-EVENTS = 13   # of a run that went through all of it
+AT_TWO = 8
+EVENTS = 11   # of a run that went through all of it
 
 
 class Gates:

@@ -1,5 +1,5 @@
 // GET what people did, the latest first: starts and retries as the runs themselves tell of them, all else from the record of
-// acts. Two ordered sources are merged by time; a page ends at a time, where the next begins.
+// acts. Ordered sources are merged by time; a cursor is a time, and how many acts of it were told already.
 #include "api/auth/acting.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/handlers/index_page.hpp"
@@ -24,12 +24,31 @@ struct act {
     std::string by, what, object, cause;
 };
 
+struct place {
+    unix_ms at = 99'999'999'999'999; // the next page begins at this time,
+    std::size_t told = 0;            // behind so many of it
+};
+
+std::optional<place> read_cursor(std::string_view text) {
+    constexpr std::uint64_t most_told = 5000; // of one millisecond: far more than can happen in it
+    if (text.empty())
+        return place{};
+    const auto dash = text.find('-');
+    if (dash == std::string_view::npos)
+        return std::nullopt;
+    const auto at = whole_number(text.substr(0, dash)), told = whole_number(text.substr(dash + 1));
+    if (!at || *at > static_cast<std::uint64_t>(place{}.at) || !told || *told > most_told)
+        return std::nullopt;
+    return place{static_cast<unix_ms>(*at), static_cast<std::size_t>(*told)};
+}
+
 // Entries are {id, {act, object, by, cause}}, and an id begins with its time.
 asio::awaitable<void> read_acts(std::vector<act>& to, unix_ms before, std::size_t most, services& s) {
     std::vector<redis::command> reads;
     for (unsigned p = 0; p < s.queue.library().partitions(); ++p)
-        reads.push_back(redis::command::of("XREVRANGE", keys::audit(p), std::to_string(before), "-", "COUNT",
-                                           std::to_string(most)));
+        for (const auto& stream : {keys::audit(p), keys::cancels(p)})
+            reads.push_back(redis::command::of("XREVRANGE", stream, std::to_string(before), "-", "COUNT",
+                                               std::to_string(most)));
     const auto all = co_await s.redis.call_all(std::move(reads));
     for (const auto& entries : all)
         for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -52,18 +71,17 @@ asio::awaitable<void> read_starts(std::vector<act>& to, std::vector<organisation
     const auto runs = co_await read_indexes(s.redis, std::move(indexes), last, most);
     std::vector<redis::command> reads;
     for (const auto& run : runs)
-        reads.push_back(redis::command::of("HMGET", keys::run(*partition_of(id_kind::run, run.id), run.id), "source",
-                                           "history", "root"));
+        reads.push_back(redis::command::of("HGETALL", keys::run(*partition_of(id_kind::run, run.id), run.id)));
     const auto records = co_await s.redis.call_all(std::move(reads));
     for (std::size_t i = 0; i < runs.size(); ++i) {
-        const auto& r = records[i];
-        auto line = r[1].text().substr(0, r[1].text().find('\n')); // `1 ms queued actor`
-        const auto source = r[r[0].text().empty() ? 2 : 0].text(); // as run_record::source()
-        act a{runs[i].at, "", source.empty() ? "start" : "retry", runs[i].id, ""};
-        if (line.starts_with("1 "))
-            a.by = line.substr(line.rfind(' ') + 1);
+        const run_record r{runs[i].id, record(records[i].view())};
+        const auto history = r.fields.text("history"), first = history.substr(0, history.find('\n')); // `1 ms queued actor`
+        const auto source = r.source(), reason = r.fields.text("reason");
+        act a{runs[i].at, "", source.empty() ? "start" : "retry", r.id, ""};
+        if (first.starts_with("1 "))
+            a.by = first.substr(first.rfind(' ') + 1);
         if (!source.empty())
-            a.cause = fmt::format("of {}", source);
+            a.cause = fmt::format("of {}{}{}", source, reason.empty() ? "" : ": ", reason);
         to.push_back(std::move(a));
     }
 }
@@ -73,9 +91,8 @@ asio::awaitable<void> read_starts(std::vector<act>& to, std::vector<organisation
 asio::awaitable<response> list_acts(request& req, services& s) {
     const auto accept = req.header(http::field::accept);
     const auto limit = page_limit(req, default_page);
-    const auto cursor = query_text(req, "cursor");
-    const auto before = cursor.empty() ? std::optional<std::uint64_t>(99'999'999'999'999) : whole_number(cursor);
-    if (!limit || !before)
+    const auto from = read_cursor(query_text(req, "cursor"));
+    if (!limit || !from)
         co_return error_response(
             !limit ? limit.error()
                    : failure{errc::invalid_parameter, "the cursor is not one that this list gave out"},
@@ -84,27 +101,28 @@ asio::awaitable<response> list_acts(request& req, services& s) {
     if (!orgs)
         co_return error_response(orgs.error(), accept);
     std::vector<act> acts;
-    const auto from = static_cast<unix_ms>(*before);
+    const auto end = from->told + *limit;
     if (req.who.acts_for_all()) // what is on record is of the whole service; of one organisation, what made its runs
-        co_await read_acts(acts, from, *limit + 1, s);
-    co_await read_starts(acts, std::move(*orgs), from, *limit + 1, s);
+        co_await read_acts(acts, from->at, end + 1, s);
+    co_await read_starts(acts, std::move(*orgs), from->at, end + 1, s);
     std::ranges::stable_sort(acts, std::ranges::greater(), &act::at);
-    const bool more = acts.size() > *limit;
-    // All of one millisecond stand on one page.
-    auto end = std::min(*limit, acts.size());
-    while (more && end < acts.size() && acts[end].at == acts[end - 1].at)
-        ++end;
+    const bool more = acts.size() > end;
 
     json::writer w;
     w.begin_object().key("acts").begin_array();
-    for (std::size_t i = 0; i < end; ++i) {
+    for (std::size_t i = from->told; i < std::min(end, acts.size()); ++i) {
         const auto& a = acts[i];
         w.begin_object().member("at", rfc3339(a.at)).member("by", a.by).member("act", a.what);
         w.member("object", a.object).optional("cause", a.cause).end_object();
     }
     w.end_array();
-    if (more)
-        w.member("nextCursor", std::to_string(acts[end - 1].at - 1));
+    if (more) {
+        const auto at = acts[end - 1].at;
+        std::size_t told = 1;
+        while (told < end && acts[end - told - 1].at == at)
+            ++told;
+        w.member("nextCursor", fmt::format("{}-{}", at, told));
+    }
     co_return json_response(200, w.end_object().take());
 }
 

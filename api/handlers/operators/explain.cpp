@@ -14,11 +14,16 @@ namespace asio = boost::asio;
 
 namespace {
 
+struct runs_before {
+    std::int64_t count = 0;
+    bool about = false; // there are too many to be counted one by one
+};
+
 struct explanation {
     std::string_view reason;
     std::string message, freed_by, tool;
     std::optional<unix_ms> since, until;
-    std::optional<std::int64_t> ahead;
+    std::optional<runs_before> ahead;
 };
 
 bool has_word(std::string_view words, std::string_view word) {
@@ -88,13 +93,48 @@ explanation of_blocked(const run_record& run, const std::vector<worker_facts>& w
     return e;
 }
 
-// Runs queued before it that a worker may take: by its rank among all that are queued, less those that are aside.
-asio::awaitable<std::int64_t> runs_ahead(unsigned partition, std::string run, services& s) {
-    const auto rank = co_await s.redis.call(redis::command::of("ZRANK", keys::prefix(partition) + "queued", run));
-    if (rank.is_nil())
-        co_return 0;
-    const auto level = co_await read_levels(s.redis, partition, 1);
-    co_return std::max<std::int64_t>(0, std::min(rank.number(), level.front().in_streams() - 1));
+// What XINFO GROUPS says of the workers' group.
+struct handed_out {
+    std::string last = "0-0";  // the ticket that was handed out last
+    std::int64_t waiting = 0; // tickets behind it
+};
+
+handed_out read_group(redis::reply_view groups) {
+    handed_out h;
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+        const auto fields = groups[g];
+        if (fields.size() < 2 || fields[1].text() != keys::group)
+            continue;
+        for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
+            if (fields[i].text() == "last-delivered-id")
+                h.last = fields[i + 1].text();
+            else if (fields[i].text() == "lag" && !fields[i + 1].is_nil())
+                h.waiting = fields[i + 1].number();
+        }
+    }
+    return h;
+}
+
+// Tickets are handed out in the order of their ids, those of the stream that is read first before all others. Tickets of runs that
+// were canceled or are paused are among them until a worker meets them.
+asio::awaitable<runs_before> runs_ahead(const run_record& run, unsigned partition, services& s) {
+    constexpr std::size_t most_counted = 200;
+    const std::string own(run.fields.text("stream")), ticket(run.fields.text("ticket"));
+    std::vector<redis::command> questions;
+    for (const auto& stream : {std::string(keys::again_stream), own})
+        questions.push_back(redis::command::of("XINFO", "GROUPS", keys::queue(partition, stream)));
+    questions.push_back(redis::command::of("ZRANK", keys::prefix(partition) + "queued", run.id));
+    const auto said = co_await s.redis.call_all(std::move(questions));
+    const auto again = read_group(said[0].view()), mine = read_group(said[1].view());
+    const auto before = co_await s.redis.call(redis::command::of("XRANGE", keys::queue(partition, own), "(" + mine.last,
+                                                                 "(" + ticket, "COUNT",
+                                                                 std::to_string(most_counted + 1)));
+    runs_before n{static_cast<std::int64_t>(before.size()), before.size() > most_counted};
+    if (n.about) // by its rank among all that are queued, less those that are aside
+        n.count = std::max(n.count, std::min(said[2].is_nil() ? 0 : said[2].number(), mine.waiting - 1));
+    if (own != keys::again_stream)
+        n.count += again.waiting;
+    co_return n;
 }
 
 asio::awaitable<explanation> of_queued(const run_record& run, unsigned partition,
@@ -119,16 +159,21 @@ asio::awaitable<explanation> of_queued(const run_record& run, unsigned partition
     if (auto nobody = of_fleet(workers))
         co_return std::move(*nobody);
     explanation e;
+    if (run.fields.text("ticket").empty()) { // of a pause that is over; the sweep gives those that it held their tickets
+        e.reason = "next";
+        e.message = "What paused it is over; it is put back into the queue within a second.";
+        co_return e;
+    }
     const auto now = co_await read_whole_level(s.redis, s.queue.library().partitions());
     std::int64_t free = -now.of("running"); // the registry's own count of busy slots is a beat old
     for (const auto& w : workers)
         if (w.state == "running")
             free += w.slots;
-    const auto ahead = co_await runs_ahead(partition, run.id, s);
+    const auto ahead = co_await runs_ahead(run, partition, s);
     e.ahead = ahead;
-    if (ahead > 0 && free <= ahead) {
+    if (ahead.count > 0 && free <= ahead.count) {
         e.reason = "behind";
-        e.message = fmt::format("{} queued before it.", counted(ahead, "run was", "runs were"));
+        e.message = fmt::format("{}{} before it.", ahead.about ? "About " : "", counted(ahead.count, "run is", "runs are"));
         e.freed_by = "Runs in hand end; more workers shorten it (GET /api/scale says how many).";
     } else if (free <= 0) {
         e.reason = "slots_busy";
@@ -172,8 +217,11 @@ asio::awaitable<response> explain_run(request& req, services& s) {
         w.member("since", rfc3339(*e.since));
     if (e.until)
         w.member("until", rfc3339(*e.until));
-    if (e.ahead)
-        w.member("ahead", *e.ahead);
+    if (e.ahead) {
+        w.member("ahead", e.ahead->count);
+        if (e.ahead->about)
+            w.key("aheadIsEstimate").boolean(true);
+    }
     auto r = json_response(200, w.end_object().take());
     r.with("Cache-Control", "no-store");
     co_return r;

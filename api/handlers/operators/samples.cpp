@@ -32,7 +32,7 @@ sample read_sample(redis::reply_view entry) {
 // Partitions are sampled at about the same times; ages are not added up, and every one counts the same workers.
 void add(sample& to, const sample& more) {
     for (std::size_t i = 0; i < more.values.size(); ++i)
-        if (i < sample::oldest_seconds)
+        if (i < sample::oldest_seconds || i == sample::held)
             to.values[i] += more.values[i];
         else
             to.values[i] = std::max(to.values[i], more.values[i]);
@@ -49,24 +49,31 @@ asio::awaitable<std::vector<sample>> read_samples(services& s, sample_span span,
                                            "+", "-", "COUNT", std::to_string(most)));
     const auto all = co_await s.redis.call_all(std::move(reads));
     std::map<std::int64_t, sample> by_time;
-    for (const auto& entries : all)
+    std::int64_t complete = 0; // the last slot that every partition has been sampled in
+    for (const auto& entries : all) {
+        std::int64_t last = 0;
         for (std::size_t i = 0; i < entries.size(); ++i) {
             const auto one = read_sample(entries[i]);
-            auto& slot = by_time[one.at / every];
+            const auto at = one.at / every;
+            last = std::max(last, at);
+            auto& slot = by_time[at];
             slot.at = std::max(slot.at, one.at);
             add(slot, one);
         }
+        complete = complete == 0 ? last : std::min(complete, last);
+    }
     std::vector<sample> out;
     for (const auto& [slot, one] : by_time)
-        out.push_back(one);
+        if (slot <= complete) // a sum of some would look as if counters had fallen
+            out.push_back(one);
     co_return out;
 }
 
-double per_second(const std::vector<sample>& samples, sample::column counter) {
+double per_second(const std::vector<sample>& samples, sample::column of) {
     if (samples.size() < 2 || samples.back().at <= samples.front().at)
         return 0;
-    const auto grown = samples.back()[counter] - samples.front()[counter];
-    return std::max(0.0, static_cast<double>(grown) / static_cast<double>(samples.back().at - samples.front().at));
+    const auto grown = samples.back()[of] - samples.front()[of];
+    return static_cast<double>(grown) / static_cast<double>(samples.back().at - samples.front().at);
 }
 
 double mean(const std::vector<sample>& samples, sample::column gauge) {

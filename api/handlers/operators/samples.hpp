@@ -16,10 +16,10 @@ enum class sample_span { hour, week }; // every 10 s, every 10 min
 
 struct sample {
     // Counters first, which only grow; then gauges.
-    enum column { accepted, started, ended, failed, queued, running, blocked, oldest_seconds, workers, slots, busy };
-    static constexpr std::array<std::string_view, 11> names{"accepted", "started", "ended",   "failed",
+    enum column { accepted, started, ended, failed, queued, running, blocked, oldest_seconds, workers, slots, busy, held };
+    static constexpr std::array<std::string_view, 12> names{"accepted", "started", "ended",   "failed",
                                                             "queued",   "running", "blocked", "oldestSeconds",
-                                                            "workers",  "slots",   "busy"};
+                                                            "workers",  "slots",   "busy",    "held"};
     std::int64_t at = 0; // seconds
     std::array<std::int64_t, names.size()> values{};
     std::int64_t operator[](column c) const { return values[c]; }
@@ -28,8 +28,8 @@ struct sample {
 // The latest ones, the oldest first. Throws outage.
 boost::asio::awaitable<std::vector<sample>> read_samples(services& s, sample_span span, std::size_t most);
 
-// How fast a counter grew over these samples; 0 with fewer than two.
-double per_second(const std::vector<sample>& samples, sample::column counter);
+// By how much it changed over these samples, per second; 0 with fewer than two.
+double per_second(const std::vector<sample>& samples, sample::column of);
 double mean(const std::vector<sample>& samples, sample::column gauge);
 std::string fixed_point(double d); // with three digits, as JSON takes it
 

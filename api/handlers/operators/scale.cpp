@@ -40,13 +40,14 @@ result<double> seconds_in(const request& req, std::string_view name, double othe
     return static_cast<double>(*n);
 }
 
-// Runs in hand, on average, over what ended per second: how long one takes.
+// What is set aside by a pause does not arrive until it is resumed. Runs in hand, on average, over what is taken in hand per
+// second: how long one takes.
 void measure(inputs& in, const std::vector<sample>& samples) {
-    in.arrival = per_second(samples, sample::accepted);
-    const auto ended = per_second(samples, sample::ended);
+    in.arrival = std::max(0.0, per_second(samples, sample::accepted) - per_second(samples, sample::held));
+    const auto started = per_second(samples, sample::started);
     const auto in_hand = mean(samples, sample::running);
-    if (ended > 0 && in_hand > 0) {
-        in.service = in_hand / ended;
+    if (started > 0 && in_hand > 0) {
+        in.service = in_hand / started;
         in.service_known = true;
     }
 }

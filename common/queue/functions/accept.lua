@@ -265,7 +265,7 @@ local function begin(p, a, n, today)
   redis.call('XADD', p .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'run', run, 'seq', '1', 'type', 'run.queued',
     'name', '', 'at', today, 'org', org, 'project', project.id, 'by', actor,
     'cause', source == '' and 'start' or 'retry of ' .. source, 'epoch', '0',
-    'trace', string.match(a[i + FIXED], '\ntrace (%S+)') or '') -- the caller's: whoever joins traces begins here
+    'trace', behind('\ntrace ', a[i + FIXED]) or '') -- the caller's: whoever joins traces begins here
   if a[i + IDEM] ~= '' then redis.call('SET', p .. 'idem:' .. a[i + IDEM], a[i + FINGERPRINT] .. ' ' .. run, 'PX', a[3]) end
 end
 

@@ -5,9 +5,10 @@ local ACTS_KEPT = '10000'
 local MOST_PAUSES = 1000
 local MOST_RELEASED = 1000 -- in one call
 
--- Who did what to what, and why. Runs say themselves who made them; all else that people do is said here.
+-- Who did what to what, and why. Runs say themselves who made them; all else that people do is said here. Cancels, which every
+-- caller may make as many of as of runs, have a stream of their own, lest they push out what operators did.
 local function note_act(p, act, object, actor, cause)
-  redis.call('XADD', p .. 'audit', 'MAXLEN', '~', ACTS_KEPT, '*', 'act', act, 'object', object, 'by', actor, 'cause', cause)
+  redis.call('XADD', p .. (act == 'cancel' and 'audit:cancels' or 'audit'), 'MAXLEN', '~', ACTS_KEPT, '*', 'act', act, 'object', object, 'by', actor, 'cause', cause)
 end
 
 -- What is paused, as a set; nil if nothing is.

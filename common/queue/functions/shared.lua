@@ -104,12 +104,23 @@ local function hold_of(r)
   return tonumber(r.hold or tonumber(r.keptUntil or 0) - tonumber(r.created or 0))
 end
 
+-- What stands behind `mark` in `words`, from `at` on, and where that is. By a plain search: a pattern that is not anchored is
+-- tried at each byte, which costs more than all else that is done with a run.
+local function behind(mark, words, at)
+  local _, before = string.find(words, mark, at or 1, true)
+  if before then return string.match(words, '^[^"%s]+', before + 1), before + 1 end
+end
+
 -- The digests of a run's inputs. An earlier build of this schema wrote them a second time, as `kept`.
 local function kept_of(kept, fixed)
   if kept or not fixed then return kept or '' end
-  local shas = {}
-  for sha in string.gmatch(fixed, '"sha256":"([^"]+)"') do shas[#shas + 1] = sha end -- within texts, quotes are escaped
-  return table.concat(shas, ' ')
+  local sha, at = behind('"sha256":"', fixed) -- within texts, quotes are escaped
+  local shas = sha or ''
+  while sha do
+    sha, at = behind('"sha256":"', fixed, at)
+    if sha then shas = shas .. ' ' .. sha end
+  end
+  return shas
 end
 
 local function load(p, id)

@@ -27,10 +27,10 @@ local function tell_step(p, r, now, what, name, worker, n)
   return text(r.seq)
 end
 
--- Step changes come in sixes: index, phase ('begin' | 'end' | 'once': both together), step status, facts, artifacts (a JSON
--- array, or empty), blobs of the artifacts. One that is already recorded is passed over, so a repeated call changes nothing;
--- nor does a beginning that comes late, after the end of the same claim's work on the step. Adds what the hash is to be given
--- to `fields`; answers how many were new.
+-- Step changes come in sixes: index, phase ('begin' | 'end'), step status, facts, artifacts (a JSON array, or empty), blobs of
+-- the artifacts. What took no time has an end only. One that is already recorded is passed over, so a repeated call changes
+-- nothing; nor does a beginning that comes late, after the end of the same claim's work on the step. Adds what the hash is to
+-- be given to `fields`; answers how many were new.
 local function record_steps(p, r, now, a, first, last, worker, fields)
   local new, steps, epoch = 0, r.steps, text(r.epoch)
   local at = text(now - (tonumber(r.created) or 0))
@@ -49,7 +49,6 @@ local function record_steps(p, r, now, a, first, last, worker, fields)
       local goes_on = phase == 'end' and told and ended == '0'
       if told and not goes_on then keep_story(p, r, begun, begun_at, ended, ended_at, told) end
       if not goes_on then begun, begun_at, ended, ended_at = '0', phase == 'end' and begun_at or at, '0', '0' end
-      if phase == 'once' then begun = tell_step(p, r, now, 'step.running', name, worker, n) end
       local seq = tell_step(p, r, now, 'step.' .. status, name, worker, n)
       if phase == 'begin' then begun = seq else ended, ended_at = seq, at end
       local line = '\n' .. n .. ' ' .. begun .. ' ' .. begun_at .. ' ' .. ended .. ' ' .. ended_at .. ' ' .. epoch .. ' ' .. said

@@ -21,14 +21,13 @@ local CLAIM_READS = { 'status', 'epoch', 'seq', 'history', 'org', 'project', 'wh
 local function run_of(p, entry)
   local id, epoch = entry[2][2], tonumber(entry[2][4])
   if not id then return nil end
-  local r = { id = id }
-  for i, value in ipairs(redis.call('HMGET', p .. 'run:' .. id, unpack(CLAIM_READS))) do r[CLAIM_READS[i]] = value end
-  r.counts = r.status and MAY.claim[r.status] and tonumber(r.epoch) == epoch and r.where == 'stream'
-  r.epoch, r.seq, r.entry = tonumber(r.epoch), tonumber(r.seq), entry[1]
-  r.broken = not (r.seq and r.org and r.project)
-  r.history, r.kept, r.made = r.history or '', kept_of(r.kept, r.fixed), r.made or ''
-  r.till = tonumber(r.keptUntil or (tonumber(r.created) or 0) + (tonumber(r.hold) or 0)) or 0
-  return r
+  local v = redis.call('HMGET', p .. 'run:' .. id, unpack(CLAIM_READS))
+  local status, seq, created, fixed = v[1], tonumber(v[3]), v[9], v[11]
+  return { id = id, entry = entry[1], status = status, epoch = tonumber(v[2]), seq = seq, history = v[4] or '', org = v[5],
+    project = v[6], where = v[7], ticket = v[8], created = created, kept = v[10], fixed = fixed, claimed = v[13], made = v[15] or '',
+    steps = v[16], trail = v[17], counts = status and MAY.claim[status] and tonumber(v[2]) == epoch and v[7] == 'stream',
+    broken = not (seq and v[5] and v[6]),
+    till = tonumber(v[14] or (tonumber(created) or 0) + (tonumber(v[12]) or 0)) or 0 }
 end
 
 -- A ticket that leads nowhere; counted, unless somebody made it by hand.
@@ -44,7 +43,7 @@ local function expire_late(p, now, stream, r, worker)
   redis.call('ZREM', p .. 'queued', r.id)
   count(p, 'queued', -1)
   redis.call('XACK', p .. 'queue:' .. stream, GROUP, r.entry)
-  r.epoch = r.epoch + 1
+  r.epoch, r.kept = r.epoch + 1, kept_of(r.kept, r.fixed)
   end_run(p, r, now, 'expired', worker, 'queue TTL', 0, { 'verdict', '', 'error', 'queue_ttl' })
 end
 

@@ -1,10 +1,12 @@
 """Operators: their keys, the registry of workers and orders to them, pauses, explain, scale, failures, the record of acts."""
 import json
+import re
 import unittest
 
 from contract import check_accepted, check_error
 from pipelines import DOCUMENT, VERIFY, pipelines, shell
 from process import wait_for
+from resp import pairs
 from stack import P0, FreshStackTest, StackTest
 
 NEEDS_FILE = shell("wait", 'until test -e "$0/go"; do sleep 0.02; done', timeoutSeconds=60)
@@ -183,6 +185,41 @@ class Operators(FreshStackTest):
         self.assertEqual(said[0][:2], ("plan", "acme"))
         self.assertIn("key_create", {act for act, *_ in said})
 
+    def test_what_happened_in_one_millisecond_is_told_on_several_pages(self):
+        [library] = [pairs(found)["library_name"] for found in self.stack.redis.call("FUNCTION", "LIST")]
+        act = re.sub("^reprise_", "r", library) + "_act"
+        self.stack.redis.transaction([("FCALL", act, "1", P0, "note", f"thing {n}", "cli:test", "") for n in range(20)])
+        entries = self.stack.redis.call("XRANGE", P0 + "audit", "-", "+")
+        self.assertLess(len({entry[0].split("-")[0] for entry in entries}), len(entries) // 2)  # or this tests nothing
+        acts, cursor = [], ""
+        for _ in range(len(entries)):
+            page = self.ops.get(f"/api/audit?limit=3{cursor}").json
+            acts += [a["object"] for a in page["acts"]]
+            if "nextCursor" not in page:
+                break
+            cursor = f"&cursor={page['nextCursor']}"
+        self.assertEqual(acts, [pairs(entry[1])["object"] for entry in reversed(entries)])
+        for cursor in ("1", "x-1", "1-", "-1", "1-99999", "1-1-1"):
+            check_error(self.ops.get(f"/api/audit?cursor={cursor}"), 400, "invalid_parameter")
+
+    def test_what_a_pause_holds_asks_for_no_workers(self):
+        self.ops.post("/api/queue/pause", {"reason": "night", "mode": "flagship"})
+        worker = self.stack.start_worker()
+        for _ in range(3):
+            self.start(self.acme)
+        wait_for("they are set aside", lambda: self.stack.redis.call("HGET", P0 + "stats", "held") == "3")
+        wait_for("it is sampled", lambda: self.sampled_last("held") == 3, seconds=30)
+        scale = self.ops.get("/api/scale").json
+        self.assertEqual((scale["inputs"]["waiting"], scale["inputs"]["notCounted"]["held"], scale["inputs"]["arrivalPerSecond"]),
+                         (0, 3, 0))
+        self.ops.post("/api/queue/resume", {"mode": "flagship"})
+        wait_for("they are worked on", lambda: self.stack.redis.call("HGET", P0 + "stats", "complete") == "3")
+        self.assertEqual(self.worker(worker.id)["state"], "running")
+
+    def sampled_last(self, column):
+        history = self.ops.get("/api/history").json
+        return dict(zip(history["columns"], history["rows"][-1]))[column] if len(history["rows"]) > 1 else None
+
     def test_a_run_tells_its_story(self):
         self.stack.start_worker()
         run = self.start(self.acme)
@@ -217,24 +254,44 @@ class Waits(StackTest):
 
     @classmethod
     def prepare(cls):
-        side = cls.stack.dir / "side"
-        cls.stack.pipelines.write_text(cls.stack.pipelines.read_text().replace("$0", str(side)))
+        cls.side = cls.stack.dir / "side"
+        cls.stack.pipelines.write_text(cls.stack.pipelines.read_text().replace("$0", str(cls.side)))
         cls.worker = cls.stack.start_worker()
         cls.ops = cls.stack.client("*", "ops:read,ops:write")
+
+    def waiting_at_its_step(self, run):
+        wait_for("it waits at its step", lambda: self.stack.run_hash(run).get("current") == "wait"
+                 and self.stack.run_hash(run)["status"] == "running")
+
+    def stop(self, worker):
+        self.assertEqual(self.ops.post(f"/api/workers/{worker.id}/stop").status, 202)
+        self.assertEqual(worker.child.wait(30), 0)
+
+    def told(self, runs):
+        answers = [self.ops.get(f"/api/runs/{run}/explain").json for run in runs]
+        return [(t["reason"], t.get("ahead")) for t in answers]
 
     def test_a_queued_run_knows_what_is_before_it(self):
         client = self.stack.client()
         runs = [client.start(DOCUMENT).json["run"]["id"] for _ in range(4)]
-        wait_for("the first one waits", lambda: self.stack.run_hash(runs[0]).get("current") == "wait")
-        told = [self.ops.get(f"/api/runs/{run}/explain").json for run in runs]
-        self.assertEqual([(t["reason"], t.get("ahead")) for t in told],
-                         [("running", None), ("slots_busy", 0), ("behind", 1), ("behind", 2)])
+        self.waiting_at_its_step(runs[0])
+        self.assertEqual(self.told(runs), [("running", None), ("slots_busy", 0), ("behind", 1), ("behind", 2)])
         wait_for("the registry has it", lambda: self.ops.get("/api/workers").json["workers"][0]["runs"]
                  == [{"run": runs[0], "step": "wait"}])
-        self.assertEqual(self.ops.post(f"/api/workers/{self.worker.id}/stop").status, 202)
-        self.assertEqual(self.worker.child.wait(30), 0)
+        self.stop(self.worker)
         self.assertEqual(self.stack.run_hash(runs[0])["status"], "queued")
         self.assertEqual(self.stack.redis.call("ZCARD", P0 + "leases"), 0)
+
+        # What was handed back was queued last, and is taken first.
+        self.stack.start_worker()
+        self.waiting_at_its_step(runs[0])
+        another = self.stack.start_worker()
+        self.waiting_at_its_step(runs[1])
+        self.stop(another)
+        self.assertEqual(self.told(runs), [("running", None), ("slots_busy", 0), ("behind", 1), ("behind", 2)])
+        (self.side / "go").touch()
+        for run in runs:
+            self.stack.wait_status(run, "complete")
 
 
 if __name__ == "__main__":

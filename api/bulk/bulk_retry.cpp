@@ -32,8 +32,13 @@ class wave {
         std::erase(canaries_, "");
     }
 
-    // One turn of it: a canary and the look at how it went, or as many retries as its rate allows.
+    // One turn of it: a canary and the look at how it went, or as many retries as its rate allows. Its retries are made with the
+    // rights of the key that started it.
     asio::awaitable<void> go_on() {
+        if (!co_await key_works()) {
+            end_early("the key that it was started with does not work any more");
+            co_return;
+        }
         const auto canary = static_cast<std::size_t>(fields_.number("canary"));
         if (state_ == "canary" && !exhausted() && canaries_.size() < canary)
             co_await retry_some(canary - canaries_.size(), true);
@@ -50,7 +55,7 @@ class wave {
     std::vector<std::string> changed() const {
         std::vector<std::string> words;
         for (const auto* name :
-             {"retried", "refused", "canaryFailed", "at", "after", "exhausted", "paced", "pacedDone", "canaries"}) {
+             {"because", "retried", "refused", "canaryFailed", "at", "after", "exhausted", "paced", "pacedDone", "canaries"}) {
             words.emplace_back(name);
             words.emplace_back(name == std::string_view("canaries") ? fmt::format("{}", fmt::join(canaries_, " "))
                                                                     : std::string(fields_.text(name)));
@@ -59,6 +64,19 @@ class wave {
     }
 
   private:
+    asio::awaitable<bool> key_works() {
+        const auto answer = co_await services_.redis.call(
+            redis::command::of("HGETALL", keys::api_key(fields_.text("key"))));
+        const record key(answer.view());
+        const auto expires = key.number("expires");
+        co_return !key.empty() && key.text("revoked") != "1" && (expires == 0 || expires > wall_clock());
+    }
+
+    void end_early(std::string why) {
+        state_ = "stopped";
+        fields_.set("because", std::move(why));
+    }
+
     bool exhausted() const { return fields_.text("exhausted") == "1"; }
 
     // Since the wave has begun to go by its rate, and not since the last turn: what a turn cannot take whole is not lost. What was
@@ -93,7 +111,7 @@ class wave {
             if (outcome == retried::not_now)
                 co_return; // the next turn begins with it
             if (outcome == retried::no_more) {
-                state_ = "stopped";
+                end_early("quota or plan allow no more runs");
                 co_return;
             }
             count(outcome == retried::yes ? "retried" : "refused");

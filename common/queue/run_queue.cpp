@@ -231,10 +231,10 @@ asio::awaitable<result<record>> run_queue::resume(unsigned partition, std::strin
     co_return record(r[1]);
 }
 
-asio::awaitable<result<record>> run_queue::start_bulk(unsigned partition, std::string id, std::string org,
-                                                      std::string actor, std::string reason, words fields) {
-    auto args = list(std::move(id), std::move(org), std::move(actor), std::move(reason));
-    std::ranges::move(fields, std::back_inserter(args));
+asio::awaitable<result<record>> run_queue::start_bulk(unsigned partition, new_bulk b) {
+    auto args = list(std::move(b.id), std::move(b.org), std::move(b.actor), std::move(b.reason), std::move(b.idem),
+                     std::move(b.fingerprint), ms(idem_kept));
+    std::ranges::move(b.fields, std::back_inserter(args));
     const auto r = co_await f_.call("bulk_start", partition, args);
     if (r[0].text() == "refused")
         co_return refusal(r.view());

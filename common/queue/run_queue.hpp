@@ -77,6 +77,13 @@ struct step_change {
     std::vector<std::string> blobs;
 };
 
+// A bulk retry, as functions/bulk.lua has it; `fields` are names and values of its record, in turn.
+struct new_bulk {
+    std::string id, org, actor, reason;
+    std::string idem, fingerprint; // of an Idempotency-Key, or empty
+    std::vector<std::string> fields;
+};
+
 struct lost_run {
     std::string run, status;
     std::int64_t epoch = 0;
@@ -137,15 +144,13 @@ class run_queue {
                                                  std::string reason);
     boost::asio::awaitable<result<record>> resume(unsigned partition, std::string what, std::string actor,
                                                   std::string reason);
-    // A bulk retry, as functions/bulk.lua has it; `fields` are names and values of its record, in turn. What a turn came to is
-    // written only if it is still the caller's.
-    boost::asio::awaitable<result<record>> start_bulk(unsigned partition, std::string id, std::string org,
-                                                      std::string actor, std::string reason,
-                                                      std::vector<std::string> fields);
+    // Answers its record: of an earlier one, if that was asked for with the same idempotency key.
+    boost::asio::awaitable<result<record>> start_bulk(unsigned partition, new_bulk b);
     boost::asio::awaitable<record> stop_bulk(unsigned partition, std::string id, std::string actor,
                                              std::string reason);
     boost::asio::awaitable<std::optional<record>> take_bulk_turn(unsigned partition, std::string id,
                                                                  std::string token, std::chrono::milliseconds lease);
+    // What a turn came to is written only if it is still the caller's.
     boost::asio::awaitable<void> end_bulk_turn(unsigned partition, std::string id, std::string token,
                                                std::string state, std::vector<std::string> fields);
     // Into the record of what people did, for what is done with plain keys.

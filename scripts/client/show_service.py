@@ -121,5 +121,7 @@ def progress(wave):
     state = {"canary": f"canary of {wave['canary']}" if wave["canary"] else "beginning",
              "canary_failed": f"{wave['canaryFailed']} of the canary failed"}
     refused = f", {wave['refused']} refused" if wave["refused"] else ""
-    return f"{state.get(wave['state'], wave['state'])}: {wave['retried']} of {wave['matched']} retried{refused}, " \
+    matched = f"{wave['matched']}{' or more' if wave.get('more') else ''}"
+    because = f" ({wave['endedBecause']})" if "endedBecause" in wave else ""
+    return f"{state.get(wave['state'], wave['state'])}{because}: {wave['retried']} of {matched} retried{refused}, " \
            f"at {wave['rate']} per second"

@@ -53,6 +53,28 @@ class Bulk(FreshStackTest):
         for body in ({"of": "all"}, {"of": "dead", "rate": "0"}, {"of": "dead", "canary": "101"}, {"of": "dead", "dryRun": "yes"}):
             check_error(self.client.post("/api/bulk", body), 400, "invalid_body")
 
+    def test_a_wave_asked_for_twice_is_one(self):
+        wanted, key = {"of": "dead", "rate": "1", "canary": "0"}, {"Idempotency-Key": "wave"}
+        first, again = (self.client.post("/api/bulk", wanted, headers=key) for _ in range(2))
+        self.assertEqual((first.status, again.status), (202, 202))
+        self.assertEqual(first.json["bulk"]["id"], again.json["bulk"]["id"])
+        self.assertEqual((first.headers.get("idempotent-replayed"), again.headers["idempotent-replayed"]), (None, "true"))
+        check_error(self.client.post("/api/bulk", {**wanted, "rate": "2"}, headers=key), 409, "idempotency_key_reused")
+        check_error(self.client.post("/api/bulk", wanted, headers={"Idempotency-Key": ""}), 400, "invalid_idempotency_key")
+        self.assertEqual(len(self.client.get("/api/bulk").json["bulks"]), 1)
+        self.client.post(f"/api/bulk/{first.json['bulk']['id']}/stop")
+
+    def test_a_wave_ends_with_the_key_that_started_it(self):
+        starter = self.stack.client(user="eve")
+        answer = starter.post("/api/bulk", {"of": "dead", "rate": "1", "canary": "0"})
+        self.assertEqual(answer.status, 202, answer)
+        bulk = answer.json["bulk"]["id"]
+        self.stack.admin("keys", "revoke", starter.key.split("_")[1])
+        ended = self.end_of(bulk)
+        self.assertEqual((ended["state"], ended["endedBecause"]),
+                         ("stopped", "the key that it was started with does not work any more"))
+        self.assertLess(ended["retried"], self.RUNS)
+
     def test_a_canary_that_fails_stops_the_wave(self):
         ended = self.end_of(self.begin(canary="2"))
         self.assertEqual((ended["state"], ended["retried"], ended["canaryFailed"]), ("canary_failed", 2, 2))

@@ -79,6 +79,9 @@ void write_bulk(json::writer& w, const record& b) {
     w.optional("projectId", b.text("project")).optional("code", b.text("code")).optional("step", b.text("step"));
     for (const auto name : {"matched", "retried", "refused", "canary", "canaryFailed", "rate"})
         w.member(name, b.number(name));
+    if (b.text("more") == "1")
+        w.key("more").boolean(true);
+    w.optional("endedBecause", b.text("because"));
     w.member("startedAt", rfc3339(b.number("started"))).optional("reason", b.text("reason")).end_object();
 }
 
@@ -118,11 +121,19 @@ asio::awaitable<response> start_bulk(request& req, services& s) {
         w.begin_object().member("matched", matched.runs).key("more").boolean(matched.more).end_object();
         co_return json_response(200, w.take());
     }
-    const auto id = make_id(id_kind::bulk, req.who.partition, static_cast<std::uint64_t>(now), random_base32(16));
-    std::vector<std::string> fields;
-    const auto add = [&fields](std::string_view name, std::string value) {
-        fields.emplace_back(name);
-        fields.push_back(std::move(value));
+    const auto key = idempotency_of(req);
+    if (!key)
+        co_return error_response(key.error(), accept);
+    new_bulk b;
+    b.id = make_id(id_kind::bulk, req.who.partition, static_cast<std::uint64_t>(now), random_base32(16));
+    b.org = req.who.org;
+    b.actor = req.who.actor();
+    b.reason = req.text("reason");
+    b.idem = key->hash;
+    b.fingerprint = key->fingerprint;
+    const auto add = [&b](std::string_view name, std::string value) {
+        b.fields.emplace_back(name);
+        b.fields.push_back(std::move(value));
     };
     add("of", a->filter.of);
     add("project", a->filter.project);
@@ -131,18 +142,23 @@ asio::awaitable<response> start_bulk(request& req, services& s) {
     add("rate", std::to_string(a->rate));
     add("canary", std::to_string(a->canary));
     add("matched", std::to_string(matched.runs));
+    if (matched.more)
+        add("more", "1");
     for (const char* counter : {"retried", "refused", "canaryFailed"})
         add(counter, "0");
     add("at", std::to_string(now));
     add("after", "~");
     add("user", req.who.user);
     add("key", req.who.key_id);
-    const auto started = co_await s.queue.start_bulk(req.who.partition, id, req.who.org, req.who.actor(),
-                                                     req.text("reason"), std::move(fields));
+    const auto id = b.id;
+    const auto started = co_await s.queue.start_bulk(req.who.partition, std::move(b));
     if (!started)
         co_return refusal(started.error(), req, s);
     auto r = one_bulk(202, *started);
-    r.with("Location", "/api/bulk/" + id);
+    const std::string begun(started->text("id"));
+    r.with("Location", "/api/bulk/" + begun);
+    if (begun != id)
+        r.with("Idempotent-Replayed", "true");
     co_return r;
 }
 

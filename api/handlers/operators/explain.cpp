@@ -44,13 +44,14 @@ const pause_facts* pause_on(const run_record& run, const std::vector<pause_facts
     return nullptr;
 }
 
-explanation of_pause(const pause_facts& p) {
+explanation of_pause(const pause_facts& p, bool to_operator) {
     explanation e{"paused", "", "", "", p.since, {}, {}};
     const auto kind = std::string_view(p.what).substr(0, p.what.find(':'));
     const auto thing = kind == "all"    ? std::string("The queue")
                        : kind == "mode" ? fmt::format("Mode {}", p.what.substr(5))
                                         : std::string("The project");
-    e.message = fmt::format("{} was paused by {}{}.", thing, p.by, p.reason.empty() ? "" : ": " + p.reason);
+    e.message = fmt::format("{} was paused{}{}.", thing, to_operator ? " by " + p.by : "",
+                            p.reason.empty() ? "" : ": " + p.reason);
     e.freed_by = "An operator resumes it (POST /api/queue/resume).";
     return e;
 }
@@ -137,11 +138,12 @@ asio::awaitable<runs_before> runs_ahead(const run_record& run, unsigned partitio
     co_return n;
 }
 
-asio::awaitable<explanation> of_queued(const run_record& run, unsigned partition,
+asio::awaitable<explanation> of_queued(const run_record& run, const caller& who,
                                        const std::vector<worker_facts>& workers, services& s) {
+    const auto partition = who.partition;
     const auto pauses = co_await read_pauses(s.redis, s.queue.library().partitions());
     if (const auto* p = pause_on(run, pauses))
-        co_return of_pause(*p);
+        co_return of_pause(*p, who.is_operator);
     if (run.fields.text("where") == "delayed") {
         const auto due =
             co_await s.redis.call(redis::command::of("ZSCORE", keys::prefix(partition) + "delayed", run.id));
@@ -208,7 +210,7 @@ asio::awaitable<response> explain_run(request& req, services& s) {
         if (status == run_status::blocked)
             e = of_blocked(*run, workers);
         else
-            e = co_await of_queued(*run, req.who.partition, workers, s);
+            e = co_await of_queued(*run, req.who, workers, s);
     }
     json::writer w;
     w.begin_object().member("run", run->id).member("status", name_of(status)).member("reason", e.reason);

@@ -17,28 +17,41 @@ namespace {
 
 constexpr std::array<std::string_view, 8> statuses{"queued",   "running", "blocked",  "ready",
                                                    "complete", "failed",  "canceled", "expired"};
-constexpr std::size_t per_org = statuses.size() + 1;
 
 struct standing {
     std::map<std::string_view, std::int64_t> runs;
-    std::int64_t dead = 0;
+    std::optional<std::int64_t> dead; // not of more organisations than a call looks into
 };
 
-// By the lengths of the organisations' own lists: nine numbers for each.
-asio::awaitable<standing> count_runs(std::vector<organisation> orgs, services& s) {
+asio::awaitable<std::int64_t> sum_of_lengths(std::vector<std::string> lists, services& s) {
     std::vector<redis::command> reads;
-    for (const auto& o : orgs) {
-        for (const auto status : statuses)
-            reads.push_back(redis::command::of("ZCARD", keys::runs(o.partition, o.name, status)));
-        reads.push_back(redis::command::of("ZCARD", keys::dead(o.partition, o.name)));
-    }
+    for (const auto& list : lists)
+        reads.push_back(redis::command::of("ZCARD", list));
+    std::int64_t sum = 0;
+    for (const auto& length : co_await s.redis.call_all(std::move(reads)))
+        sum += length.number();
+    co_return sum;
+}
+
+// Of one organisation by the lengths of its lists, of all by the counters that transitions keep.
+asio::awaitable<standing> count_runs(const caller& who, const queue_level& level, services& s) {
     standing found;
-    const auto counts = co_await s.redis.call_all(std::move(reads));
-    for (std::size_t i = 0; i < counts.size(); ++i)
-        if (const auto n = i % per_org; n < statuses.size())
-            found.runs[statuses[n]] += counts[i].number();
-        else
-            found.dead += counts[i].number();
+    for (const auto status : statuses) {
+        if (who.acts_for_all()) {
+            found.runs[status] = level.of(status);
+            continue;
+        }
+        std::vector<std::string> list;
+        list.push_back(keys::runs(who.partition, who.org, status));
+        found.runs[status] = co_await sum_of_lengths(std::move(list), s);
+    }
+    const auto orgs = co_await organisations_of(who, s);
+    if (!orgs)
+        co_return found;
+    std::vector<std::string> letters;
+    for (const auto& o : *orgs)
+        letters.push_back(keys::dead(o.partition, o.name));
+    found.dead = co_await sum_of_lengths(std::move(letters), s);
     co_return found;
 }
 
@@ -100,11 +113,8 @@ asio::awaitable<response> list_orgs(request& req, services& s) {
 }
 
 asio::awaitable<response> overview(request& req, services& s) {
-    auto orgs = co_await organisations_of(req.who, s);
-    if (!orgs)
-        co_return error_response(orgs.error(), req.header(http::field::accept));
-    const auto now = co_await count_runs(std::move(*orgs), s);
     const auto level = co_await read_whole_level(s.redis, s.queue.library().partitions());
+    const auto now = co_await count_runs(req.who, level, s);
     const auto workers = s.workers.seen();
     json::writer w;
     w.begin_object().member("scope", req.who.acts_for_all() ? "all" : "org").key("runs").begin_object();
@@ -112,7 +122,10 @@ asio::awaitable<response> overview(request& req, services& s) {
         const auto count = now.runs.find(status);
         w.member(status, count == now.runs.end() ? 0 : count->second);
     }
-    w.end_object().member("dead", now.dead).key("workers").begin_object();
+    w.end_object();
+    if (now.dead)
+        w.member("dead", *now.dead);
+    w.key("workers").begin_object();
     w.member("live", workers.live).member("slots", workers.slots).member("busy", workers.busy).end_object();
     w.member("oldestQueuedSeconds", level.oldest_seconds()).member("durability", s.durability);
     const auto pauses = co_await read_pauses(s.redis, s.queue.library().partitions());

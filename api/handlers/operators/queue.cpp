@@ -97,7 +97,7 @@ asio::awaitable<response> show_queue(request&, services& s) {
     w.key("perSecond").begin_object();
     for (const auto& [name, column] : {std::pair{"accepted", sample::accepted}, std::pair{"started", sample::started},
                                        std::pair{"ended", sample::ended}})
-        w.raw_member(name, fixed_point(per_second(samples, column)));
+        w.raw_member(name, fixed_point(std::max(0.0, per_second(samples, column)))); // a repair may set counters back
     co_return json_response(200, w.end_object().end_object().take());
 }
 

@@ -6,14 +6,22 @@ local BULKS_KEPT = 100   -- of an organisation
 local MOST_ACTIVE = 100
 local GOES_ON = { canary = true, running = true }
 
--- bulk_start: 1 bulk  2 org  3 actor  4 reason  5... fields and values: what it is to do.
+-- bulk_start: 1 bulk  2 org  3 actor  4 reason  5 idem hash or empty  6 fingerprint  7 ms to keep the idem record
+--             8... fields and values: what it is to do. Answers {'ok', fields}, of an earlier one if this asked for it again.
 local function bulk_start(keys, a)
   local p, now = keys[1], clock()
-  local key, list = p .. 'bulk:' .. a[1], p .. 'bulks:' .. a[2]
+  local key, list, idem = p .. 'bulk:' .. a[1], p .. 'bulks:' .. a[2], p .. 'idem:' .. a[5]
   if redis.call('EXISTS', key) == 1 then return { 'ok', redis.call('HGETALL', key) } end
+  local seen = a[5] ~= '' and redis.call('GET', idem)
+  if seen then
+    local fingerprint, first = string.match(seen, '^(%S+) (%S+)$')
+    if fingerprint ~= a[6] then return { 'refused', 'idempotency_key_reused', '' } end
+    return { 'ok', redis.call('HGETALL', p .. 'bulk:' .. first) }
+  end
   if redis.call('SCARD', p .. 'bulks') >= MOST_ACTIVE then return { 'refused', 'overloaded', 'too many bulk retries at once' } end
   redis.call('HSET', key, 'id', a[1], 'org', a[2], 'by', a[3], 'reason', a[4], 'started', stamp(now), 'state', 'canary',
-    unpack(a, 5))
+    unpack(a, 8))
+  if a[5] ~= '' then redis.call('SET', idem, a[6] .. ' ' .. a[1], 'PX', a[7]) end
   redis.call('ZADD', list, stamp(now), a[1])
   for _, old in ipairs(redis.call('ZRANGE', list, '0', text(-BULKS_KEPT - 1))) do
     if redis.call('SISMEMBER', p .. 'bulks', old) == 0 then
@@ -47,7 +55,7 @@ local function bulk_done(keys, a)
   local key = p .. 'bulk:' .. a[1]
   local v = redis.call('HMGET', key, 'state', 'token')
   if v[2] ~= a[2] then return { 'busy' } end
-  redis.call('HSET', key, unpack(a, 4))
+  if a[4] then redis.call('HSET', key, unpack(a, 4)) end
   if GOES_ON[v[1]] then
     redis.call('HSET', key, 'state', a[3])
     if not GOES_ON[a[3]] then redis.call('SREM', p .. 'bulks', a[1]) end

@@ -74,10 +74,12 @@ local function pause(keys, a)
   local p, now = keys[1], clock()
   local project = string.match(a[1], '^project:(.*)$')
   if project and redis.call('EXISTS', p .. 'project:' .. project) == 0 then return { 'refused', 'project_not_found', '' } end
-  if redis.call('HLEN', p .. 'paused') >= MOST_PAUSES and redis.call('HEXISTS', p .. 'paused', a[1]) == 0 then
+  local before = redis.call('HGET', p .. 'paused', a[1])
+  if project and not before and redis.call('HLEN', p .. 'paused') >= MOST_PAUSES then
     return { 'refused', 'invalid_parameter', 'more than ' .. MOST_PAUSES .. ' things are paused' }
   end
-  redis.call('HSETNX', p .. 'paused', a[1], stamp(now) .. ' ' .. a[2] .. ' ' .. a[3])
+  local since = before and string.match(before, '^%d+') or stamp(now)
+  redis.call('HSET', p .. 'paused', a[1], since .. ' ' .. a[2] .. ' ' .. a[3])
   note_act(p, 'pause', a[1], a[2], a[3])
   return { 'ok', redis.call('HGETALL', p .. 'paused') }
 end

@@ -138,9 +138,11 @@ function Progress({ bulk, me, onChange }) {
             </div>
             <progress max={Math.max(bulk.matched, 1)} value={done} aria-label="Progress" />
             <p class="quiet">
-                {number(bulk.retried)} of {number(bulk.matched)} retried{bulk.refused ? `, ${number(bulk.refused)} refused` : ''};{' '}
+                {number(bulk.retried)} of {number(bulk.matched)}
+                {bulk.more ? ' or more' : ''} retried{bulk.refused ? `, ${number(bulk.refused)} refused` : ''};{' '}
                 {number(bulk.rate)} a second; canary of {number(bulk.canary)}
                 {bulk.canaryFailed ? `, of which ${number(bulk.canaryFailed)} failed` : ''}
+                {bulk.endedBecause ? `. Stopped: ${bulk.endedBecause}` : ''}
             </p>
         </article>
     );

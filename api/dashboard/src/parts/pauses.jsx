@@ -24,7 +24,13 @@ export function Pauses({ paused, me, onChange }) {
                 <li key={`${p.what} ${p.name}`}>
                     <Icon of="bars" />
                     <span>
-                        <strong>{pauseName(p)}</strong> is paused <Time at={p.since} /> by <code>{p.by}</code>
+                        <strong>{pauseName(p)}</strong> is paused <Time at={p.since} />
+                        {p.by && (
+                            <>
+                                {' '}
+                                by <code>{p.by}</code>
+                            </>
+                        )}
                         {p.reason ? `: ${p.reason}` : ''}
                     </span>
                     {me.operator && (

@@ -8,7 +8,7 @@ Row = collections.namedtuple("Row", "group name unit median low high rounds")
 
 class Figures:
     def __init__(self):
-        self.values, self.slices, self.units, self.invalid = {}, {}, {}, []
+        self.values, self.slices, self.units, self.invalid, self.bounds = {}, {}, {}, [], {}
         self.group, self.round, self.prefix = "", 0, ""
 
     def add(self, name, value, unit):
@@ -27,6 +27,13 @@ class Figures:
         a, b = self.get(above), self.get(below)
         if a is not None and b:
             self.add(name, a / b, "x")
+
+    def bound(self, name, most):
+        """The median of all rounds may not be more."""
+        self.bounds[self.group, self.prefix + name] = most
+
+    def beyond(self):
+        return [row for row in self.rows() if row.median > self.bounds.get((row.group, row.name), float("inf"))]
 
     def compare(self, before):
         """Everything of this round with what is called the same but for `before`."""
@@ -74,6 +81,8 @@ def table(figures):
             for row in mine:
                 values = " ".join(f"{shown(v, row.unit):>10}" for v in (row.median, row.low, row.high))
                 lines.append(f"  {row.name:<{width - 2}} {values} {row.rounds:>6} {'' if row.unit == 'x' else row.unit}".rstrip())
+    for row in figures.beyond():
+        lines.append(f"  BEYOND {figures.bounds[row.group, row.name]} {row.group}, {row.name}: {shown(row.median, row.unit)}")
     for lost in figures.invalid:
         lines.append(f"  INVALID {lost['group']}, round {lost['round']}, {lost['case']}: {lost['why']}")
     return "\n".join(lines)
@@ -81,4 +90,4 @@ def table(figures):
 
 def as_json(figures):
     return {"figures": [dict(row._asdict(), values=list(figures.values[(row.group, row.name)].values())) for row in figures.rows()],
-            "invalid": figures.invalid}
+            "invalid": figures.invalid, "beyond": [row.name for row in figures.beyond()]}

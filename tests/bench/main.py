@@ -89,8 +89,9 @@ def main():
                           "how": how, **as_json(figures)}))
     else:
         print(table(figures))
-        print(f"\n{how}\n{len(list(figures.rows()))} figures, {len(figures.invalid)} measurements that do not count")
-    return cut or (1 if figures.invalid else 0)
+        print(f"\n{how}\n{len(list(figures.rows()))} figures, {len(figures.invalid)} measurements that do not count, "
+              f"{len(figures.beyond())} of {len(figures.bounds)} bounded ones beyond their bound")
+    return cut or (1 if figures.invalid or figures.beyond() else 0)
 
 
 if __name__ == "__main__":

@@ -54,8 +54,8 @@ class wave {
     // Names and values of the fields that a turn may have changed.
     std::vector<std::string> changed() const {
         std::vector<std::string> words;
-        for (const auto* name :
-             {"because", "retried", "refused", "canaryFailed", "at", "after", "exhausted", "paced", "pacedDone", "canaries"}) {
+        for (const auto* name : {"because", "retried", "refused", "canaryFailed", "at", "after", "exhausted", "paced",
+                                 "pacedDone", "canaries"}) {
             words.emplace_back(name);
             words.emplace_back(name == std::string_view("canaries") ? fmt::format("{}", fmt::join(canaries_, " "))
                                                                     : std::string(fields_.text(name)));
@@ -65,8 +65,8 @@ class wave {
 
   private:
     asio::awaitable<bool> key_works() {
-        const auto answer = co_await services_.redis.call(
-            redis::command::of("HGETALL", keys::api_key(fields_.text("key"))));
+        const auto answer =
+            co_await services_.redis.call(redis::command::of("HGETALL", keys::api_key(fields_.text("key"))));
         const record key(answer.view());
         const auto expires = key.number("expires");
         co_return !key.empty() && key.text("revoked") != "1" && (expires == 0 || expires > wall_clock());

@@ -51,7 +51,8 @@ const std::array<redis_user, 4> redis_users{{
      " %R~reprise:{p*}:project:* %R~reprise:{p*}:projects:* %R~reprise:{p*}:projectnames:* %R~reprise:{p*}:runs:*"
      " %R~reprise:{p*}:retries:*"
      " %R~reprise:{p*}:paused %R~reprise:{p*}:held:* %R~reprise:{p*}:errors:* %R~reprise:{p*}:failures:*"
-     " %R~reprise:{p*}:samples %R~reprise:{p*}:samples:week %R~reprise:{p*}:audit %R~reprise:{p*}:audit:cancels %R~reprise:{p*}:bulk:* "
+     " %R~reprise:{p*}:samples %R~reprise:{p*}:samples:week %R~reprise:{p*}:audit %R~reprise:{p*}:audit:cancels "
+     "%R~reprise:{p*}:bulk:* "
      "%R~reprise:{p*}:bulks:*"},
 }};
 

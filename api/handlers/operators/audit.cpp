@@ -47,8 +47,8 @@ asio::awaitable<void> read_acts(std::vector<act>& to, unix_ms before, std::size_
     std::vector<redis::command> reads;
     for (unsigned p = 0; p < s.queue.library().partitions(); ++p)
         for (const auto& stream : {keys::audit(p), keys::cancels(p)})
-            reads.push_back(redis::command::of("XREVRANGE", stream, std::to_string(before), "-", "COUNT",
-                                               std::to_string(most)));
+            reads.push_back(
+                redis::command::of("XREVRANGE", stream, std::to_string(before), "-", "COUNT", std::to_string(most)));
     const auto all = co_await s.redis.call_all(std::move(reads));
     for (const auto& entries : all)
         for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -75,7 +75,8 @@ asio::awaitable<void> read_starts(std::vector<act>& to, std::vector<organisation
     const auto records = co_await s.redis.call_all(std::move(reads));
     for (std::size_t i = 0; i < runs.size(); ++i) {
         const run_record r{runs[i].id, record(records[i].view())};
-        const auto history = r.fields.text("history"), first = history.substr(0, history.find('\n')); // `1 ms queued actor`
+        const auto history = r.fields.text("history"),
+                   first = history.substr(0, history.find('\n')); // `1 ms queued actor`
         const auto source = r.source(), reason = r.fields.text("reason");
         act a{runs[i].at, "", source.empty() ? "start" : "retry", r.id, ""};
         if (first.starts_with("1 "))

@@ -96,7 +96,7 @@ explanation of_blocked(const run_record& run, const std::vector<worker_facts>& w
 
 // What XINFO GROUPS says of the workers' group.
 struct handed_out {
-    std::string last = "0-0";  // the ticket that was handed out last
+    std::string last = "0-0"; // the ticket that was handed out last
     std::int64_t waiting = 0; // tickets behind it
 };
 
@@ -127,9 +127,9 @@ asio::awaitable<runs_before> runs_ahead(const run_record& run, unsigned partitio
     questions.push_back(redis::command::of("ZRANK", keys::prefix(partition) + "queued", run.id));
     const auto said = co_await s.redis.call_all(std::move(questions));
     const auto again = read_group(said[0].view()), mine = read_group(said[1].view());
-    const auto before = co_await s.redis.call(redis::command::of("XRANGE", keys::queue(partition, own), "(" + mine.last,
-                                                                 "(" + ticket, "COUNT",
-                                                                 std::to_string(most_counted + 1)));
+    const auto before =
+        co_await s.redis.call(redis::command::of("XRANGE", keys::queue(partition, own), "(" + mine.last, "(" + ticket,
+                                                 "COUNT", std::to_string(most_counted + 1)));
     runs_before n{static_cast<std::int64_t>(before.size()), before.size() > most_counted};
     if (n.about) // by its rank among all that are queued, less those that are aside
         n.count = std::max(n.count, std::min(said[2].is_nil() ? 0 : said[2].number(), mine.waiting - 1));
@@ -161,7 +161,8 @@ asio::awaitable<explanation> of_queued(const run_record& run, const caller& who,
     if (auto nobody = of_fleet(workers))
         co_return std::move(*nobody);
     explanation e;
-    if (run.fields.text("ticket").empty()) { // of a pause that is over; the sweep gives those that it held their tickets
+    if (run.fields.text("ticket")
+            .empty()) { // of a pause that is over; the sweep gives those that it held their tickets
         e.reason = "next";
         e.message = "What paused it is over; it is put back into the queue within a second.";
         co_return e;
@@ -175,7 +176,8 @@ asio::awaitable<explanation> of_queued(const run_record& run, const caller& who,
     e.ahead = ahead;
     if (ahead.count > 0 && free <= ahead.count) {
         e.reason = "behind";
-        e.message = fmt::format("{}{} before it.", ahead.about ? "About " : "", counted(ahead.count, "run is", "runs are"));
+        e.message =
+            fmt::format("{}{} before it.", ahead.about ? "About " : "", counted(ahead.count, "run is", "runs are"));
         e.freed_by = "Runs in hand end; more workers shorten it (GET /api/scale says how many).";
     } else if (free <= 0) {
         e.reason = "slots_busy";

@@ -16,7 +16,20 @@ enum class sample_span { hour, week }; // every 10 s, every 10 min
 
 struct sample {
     // Counters first, which only grow; then gauges.
-    enum column { accepted, started, ended, failed, queued, running, blocked, oldest_seconds, workers, slots, busy, held };
+    enum column {
+        accepted,
+        started,
+        ended,
+        failed,
+        queued,
+        running,
+        blocked,
+        oldest_seconds,
+        workers,
+        slots,
+        busy,
+        held
+    };
     static constexpr std::array<std::string_view, 12> names{"accepted", "started", "ended",   "failed",
                                                             "queued",   "running", "blocked", "oldestSeconds",
                                                             "workers",  "slots",   "busy",    "held"};

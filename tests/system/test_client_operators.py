@@ -46,10 +46,10 @@ class Operators(ClientTest):
         self.assertRegex(queue, r"paused +everything, since .*, by user:grace/.*night")
         self.assertEqual(self.told("queue")["paused"][0]["what"], "all")
         self.assertEqual(self.said("resume"), "nothing is paused\n")
-        self.stack.wait_status(run, "running")
+        self.stack.wait_status(run, "running", "complete")
 
     def test_a_project_or_a_mode_is_paused_by_name(self):
-        self.stack.wait_status(self.start(projectName="Held & kept"), "running")
+        self.stack.wait_status(self.start(projectName="Held & kept"), "running", "complete")
         self.assertEqual([p["what"] for p in self.told("pause", "--project", "Held & kept")["paused"]], ["project"])
         self.assertIn("mode stainless_compatible", self.said("pause", "--mode", "stainless_compatible"))
         self.assertNotIn("project", self.said("resume", "--project", "Held & kept"))

@@ -1,6 +1,6 @@
 """pages: what each list and page of the API takes with 1,000 finished runs in Redis and with 100,000 (a million with --full), with
-10,000 queued in both: one call there, one here, and so on; as an organisation and as an operator; against the smallest, of
-which the p99.9 of none may be 1.5 times."""
+10,000 queued in both: one call there, one here, and so on; as an organisation and as an operator; none may take
+1.5 times as long there: p50 and p99 by the median of the rounds, p99.9 in no call that is beyond in each round."""
 import gc
 import hashlib
 import json
@@ -20,7 +20,7 @@ ONE_IN = 10  # finished runs have failed
 FAILS = pipelines(shell("brittle", "echo 'no such thing' >&2; exit 3", attempts=1))
 # What the one worker has in hand while all others wait.
 LONG = pipelines(shell("long", "exec sleep 86400", timeoutSeconds=86400))
-MOST = 1.5  # times what a call takes with few runs: p99.9
+MOST = 1.5  # times what a call takes with few runs
 PARTS = (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999))
 
 
@@ -111,7 +111,9 @@ class Bench(Group):
             for part, _ in PARTS:
                 self.figures.ratio(f"{name}: {part}, {self.many:,} / {self.few:,}", f"{name}, {self.many:,}: {part}",
                                    f"{name}, {self.few:,}: {part}")
-            self.figures.bound(f"{name}: p99.9, {self.many:,} / {self.few:,}", MOST)
+                # Two calls of 2,000 are a p99.9: when the machine takes the processor away for 3 ms in one of a thousand calls,
+                # that is what is measured, here or there. What comes of the number of runs comes in every round.
+                self.figures.bound(f"{name}: {part}, {self.many:,} / {self.few:,}", MOST, in_each=part == "p99.9")
 
     def close(self):
         for server in self.servers:

@@ -15,8 +15,11 @@ local function bulk_start(keys, a)
   local seen = a[5] ~= '' and redis.call('GET', idem)
   if seen then
     local fingerprint, first = string.match(seen, '^(%S+) (%S+)$')
+    local fields = redis.call('HGETALL', p .. 'bulk:' .. first)
     if fingerprint ~= a[6] then return { 'refused', 'idempotency_key_reused', '' } end
-    return { 'ok', redis.call('HGETALL', p .. 'bulk:' .. first) }
+    -- So many came after it that it is no longer kept; that it was done must not be forgotten before the key is.
+    if #fields == 0 then return { 'refused', 'idempotency_key_reused', 'its bulk retry is no longer listed' } end
+    return { 'ok', fields }
   end
   if redis.call('SCARD', p .. 'bulks') >= MOST_ACTIVE then return { 'refused', 'overloaded', 'too many bulk retries at once' } end
   redis.call('HSET', key, 'id', a[1], 'org', a[2], 'by', a[3], 'reason', a[4], 'started', stamp(now), 'state', 'canary',

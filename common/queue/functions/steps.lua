@@ -48,7 +48,7 @@ local function record_steps(p, r, now, a, first, last, worker, fields)
       local name = string.match(a[i + 3], '^%S+ (%S+)') or n
       local goes_on = phase == 'end' and told and ended == '0'
       if told and not goes_on then keep_story(p, r, begun, begun_at, ended, ended_at, told) end
-      if not goes_on then begun, begun_at, ended, ended_at = '0', phase == 'end' and begun_at or at, '0', '0' end
+      if not goes_on then begun, begun_at, ended, ended_at = '0', phase == 'end' and by == epoch and begun_at or at, '0', '0' end
       local seq = tell_step(p, r, now, 'step.' .. status, name, worker, n)
       if phase == 'begin' then begun = seq else ended, ended_at = seq, at end
       local line = '\n' .. n .. ' ' .. begun .. ' ' .. begun_at .. ' ' .. ended .. ' ' .. ended_at .. ' ' .. epoch .. ' ' .. said

@@ -72,7 +72,7 @@ struct step_change {
     std::size_t index = 0;
     bool ended = false;
     std::string status;    // running, completed, failed, skipped
-    std::string facts;     // `<attempt> <name>`, and perhaps ` {JSON}`: functions/work.lua
+    std::string facts;     // `<attempt> <name>`, and perhaps ` {JSON}`: functions/steps.lua
     std::string artifacts; // JSON array; empty if none
     std::vector<std::string> blobs;
 };

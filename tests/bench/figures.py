@@ -28,16 +28,12 @@ class Figures:
         if a is not None and b:
             self.add(name, a / b, "x")
 
-    def bound(self, name, most, in_each=False):
-        """The median of all rounds may not be more. in_each: it is beyond only when that of each round is; for a figure that
-        a few calls decide, which whatever else the machine does may hit."""
-        self.bounds[self.group, self.prefix + name] = most, in_each
+    def bound(self, name, most):
+        """The median of all rounds may not be more."""
+        self.bounds[self.group, self.prefix + name] = most
 
     def beyond(self):
-        for row in self.rows():
-            most, in_each = self.bounds.get((row.group, row.name), (float("inf"), False))
-            if (row.low if in_each else row.median) > most:
-                yield row
+        return [row for row in self.rows() if row.median > self.bounds.get((row.group, row.name), float("inf"))]
 
     def compare(self, before):
         """Everything of this round with what is called the same but for `before`."""
@@ -86,7 +82,7 @@ def table(figures):
                 values = " ".join(f"{shown(v, row.unit):>10}" for v in (row.median, row.low, row.high))
                 lines.append(f"  {row.name:<{width - 2}} {values} {row.rounds:>6} {'' if row.unit == 'x' else row.unit}".rstrip())
     for row in figures.beyond():
-        lines.append(f"  BEYOND {figures.bounds[row.group, row.name][0]} {row.group}, {row.name}: {shown(row.median, row.unit)}")
+        lines.append(f"  BEYOND {figures.bounds[row.group, row.name]} {row.group}, {row.name}: {shown(row.median, row.unit)}")
     for lost in figures.invalid:
         lines.append(f"  INVALID {lost['group']}, round {lost['round']}, {lost['case']}: {lost['why']}")
     return "\n".join(lines)

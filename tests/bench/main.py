@@ -80,7 +80,6 @@ def main():
     except (KeyboardInterrupt, SystemExit) as ended:  # what has been measured by then is told all the same
         cut = ended.code if isinstance(ended, SystemExit) else 130
     progress.note("")
-    beyond = list(figures.beyond())
     how = (f"{args.rounds} rounds, {args.seconds} s a case, API threads: {args.threads}, {os.cpu_count()} processors, "
            f"load {load:.1f} beforehand, append-only file on {file_system(tempfile.gettempdir())}, seed {args.seed}")
     for file in Plots(figures, args, args.plot).draw() if args.plot else ():
@@ -91,8 +90,8 @@ def main():
     else:
         print(table(figures))
         print(f"\n{how}\n{len(list(figures.rows()))} figures, {len(figures.invalid)} measurements that do not count, "
-              f"{len(beyond)} of {len(figures.bounds)} bounded ones beyond their bound")
-    return cut or (1 if figures.invalid or beyond else 0)
+              f"{len(figures.beyond())} of {len(figures.bounds)} bounded ones beyond their bound")
+    return cut or (1 if figures.invalid or figures.beyond() else 0)
 
 
 if __name__ == "__main__":

@@ -114,6 +114,32 @@ TEST_F(Work, ABeginningOfAStepThatComesAfterItsEndIsPassedOver) {
     EXPECT_NE(run(t.run).at("trail").find(" step.interrupted a\n"), std::string::npos); // what the line told is kept
 }
 
+TEST_F(Work, AnEndThatIsToldAloneBeganInTheClaimThatTellsIt) {
+    const auto t = running();
+    step(t, 0, "running");
+    step(t, 1, "running");
+    step(t, 1, "failed");
+    // That the first claim began both was long ago: times cannot be told apart otherwise.
+    auto steps = run(t.run).at("steps");
+    for (auto line = steps.find('\n'); line != std::string::npos; line = steps.find('\n', line + 1)) {
+        const auto at = steps.find(' ', steps.find(' ', line) + 1) + 1; // behind the index and the event's number
+        steps.replace(at, steps.find(' ', at) - at, "-9000");
+    }
+    ask("HSET", keys::run(0, t.run), "steps", steps);
+    release(t);
+    const auto next = claim().at(0).ticket;
+    for (const std::size_t index : {0, 1}) {
+        step(next, index, "completed");
+        const auto recorded = record_of(t.run).step(index);
+        ASSERT_TRUE(recorded);
+        EXPECT_EQ(recorded->began_as, 0);
+        EXPECT_EQ(recorded->started, recorded->ended);
+    }
+    const auto trail = run(t.run).at("trail"); // what the first claim told is kept
+    for (const auto* told : {" -9000 step.running a\n", " step.failed a\n"})
+        EXPECT_NE(trail.find(told), std::string::npos) << trail;
+}
+
 TEST_F(Work, FinishingEndsARunEverywhereAtOnce) {
     const auto t = running();
     EXPECT_EQ(finish(t), write_outcome::done);

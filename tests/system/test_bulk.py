@@ -7,7 +7,7 @@ import unittest
 from contract import check_accepted, check_error
 from pipelines import DOCUMENT, VERIFY, pipelines, shell
 from process import wait_for
-from stack import FreshStackTest
+from stack import P0, FreshStackTest
 
 FAILS = shell("brittle", 'test -e "$0/mended" || { echo no >&2; exit 3; }', attempts=1)
 
@@ -63,6 +63,13 @@ class Bulk(FreshStackTest):
         check_error(self.client.post("/api/bulk", wanted, headers={"Idempotency-Key": ""}), 400, "invalid_idempotency_key")
         self.assertEqual(len(self.client.get("/api/bulk").json["bulks"]), 1)
         self.client.post(f"/api/bulk/{first.json['bulk']['id']}/stop")
+
+    def test_a_wave_that_is_no_longer_kept_is_not_made_again(self):
+        wanted, key = {"of": "dead", "code": "no_such_code"}, {"Idempotency-Key": "wave"}
+        bulk = self.client.post("/api/bulk", wanted, headers=key).json["bulk"]["id"]
+        self.end_of(bulk)
+        self.stack.redis.call("DEL", f"{P0}bulk:{bulk}")  # as after a hundred later ones
+        check_error(self.client.post("/api/bulk", wanted, headers=key), 409, "idempotency_key_reused")
 
     def test_a_wave_ends_with_the_key_that_started_it(self):
         starter = self.stack.client(user="eve")

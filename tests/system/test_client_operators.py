@@ -18,6 +18,8 @@ class Operators(ClientTest):
     def tearDown(self):
         self.ops.post("/api/queue/resume")
         (self.side / "go").touch()
+        wait_for("no run is left over", lambda: not any(self.stack.stats().get(n) for n in ("queued", "running")))
+        (self.side / "go").unlink()
 
     def test_a_worker_is_listed_and_obeys(self):
         self.assertIn(self.worker.id, self.said("workers"))
@@ -46,10 +48,10 @@ class Operators(ClientTest):
         self.assertRegex(queue, r"paused +everything, since .*, by user:grace/.*night")
         self.assertEqual(self.told("queue")["paused"][0]["what"], "all")
         self.assertEqual(self.said("resume"), "nothing is paused\n")
-        self.stack.wait_status(run, "running", "complete")
+        self.stack.wait_status(run, "running")
 
     def test_a_project_or_a_mode_is_paused_by_name(self):
-        self.stack.wait_status(self.start(projectName="Held & kept"), "running", "complete")
+        self.stack.wait_status(self.start(projectName="Held & kept"), "running")
         self.assertEqual([p["what"] for p in self.told("pause", "--project", "Held & kept")["paused"]], ["project"])
         self.assertIn("mode stainless_compatible", self.said("pause", "--mode", "stainless_compatible"))
         self.assertNotIn("project", self.said("resume", "--project", "Held & kept"))

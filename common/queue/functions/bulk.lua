@@ -15,8 +15,8 @@ local function bulk_start(keys, a)
   local seen = a[5] ~= '' and redis.call('GET', idem)
   if seen then
     local fingerprint, first = string.match(seen, '^(%S+) (%S+)$')
-    local fields = redis.call('HGETALL', p .. 'bulk:' .. first)
     if fingerprint ~= a[6] then return { 'refused', 'idempotency_key_reused', '' } end
+    local fields = redis.call('HGETALL', p .. 'bulk:' .. first)
     -- So many came after it that it is no longer kept; that it was done must not be forgotten before the key is.
     if #fields == 0 then return { 'refused', 'idempotency_key_reused', 'its bulk retry is no longer listed' } end
     return { 'ok', fields }

@@ -43,12 +43,13 @@ local function record_steps(p, r, now, a, first, last, worker, fields)
       begun, begun_at, ended, ended_at, by, told = string.match(string.sub(steps, words, to),
         '^(%S+) (%S+) (%S+) (%S+) (%S+) (.*)$')
     end
-    if told ~= said and not (phase == 'begin' and by == epoch and ended ~= '0') then
+    local same_claim = by == epoch
+    if told ~= said and not (phase == 'begin' and same_claim and ended ~= '0') then
       new = new + 1
       local name = string.match(a[i + 3], '^%S+ (%S+)') or n
-      local goes_on = phase == 'end' and told and ended == '0'
+      local goes_on = phase == 'end' and same_claim and ended == '0'
       if told and not goes_on then keep_story(p, r, begun, begun_at, ended, ended_at, told) end
-      if not goes_on then begun, begun_at, ended, ended_at = '0', phase == 'end' and by == epoch and begun_at or at, '0', '0' end
+      if not goes_on then begun, begun_at, ended, ended_at = '0', phase == 'end' and same_claim and begun_at or at, '0', '0' end
       local seq = tell_step(p, r, now, 'step.' .. status, name, worker, n)
       if phase == 'begin' then begun = seq else ended, ended_at = seq, at end
       local line = '\n' .. n .. ' ' .. begun .. ' ' .. begun_at .. ' ' .. ended .. ' ' .. ended_at .. ' ' .. epoch .. ' ' .. said

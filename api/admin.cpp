@@ -95,11 +95,16 @@ struct admin {
         fields.set("partition", std::to_string(partition));
         fields.set("user", user);
         fields.set("scopes", scopes);
-        co_await store_key(fields, expires);
+        const auto id = co_await store_key(fields, expires);
+        co_await note("key_create", id, rights_of(fields));
     }
 
-    // Stores a new key with the owner and rights of `like`, and prints it: the only time that it can be seen.
-    asio::awaitable<void> store_key(const record& like, unix_ms expires, std::string instead_of = "") {
+    static std::string rights_of(const record& key) {
+        return fmt::format("{} {}", key.text("org"), key.text("scopes"));
+    }
+
+    // Stores a new key with the owner and rights of `like`, and prints it: the only time that it can be seen. Answers its id.
+    asio::awaitable<std::string> store_key(const record& like, unix_ms expires) {
         const auto key = make_api_key();
         const auto now = wall_clock();
         co_await redis.call(redis::command::of("HSET", keys::api_key(key.id), "org", like.text("org"), "partition",
@@ -108,11 +113,7 @@ struct admin {
                                                std::to_string(now), "expires", std::to_string(expires)));
         co_await redis.call(redis::command::of("ZADD", key_index, std::to_string(now), key.id));
         std::cout << key.text() << std::endl; // before anything else can fail: it cannot be shown again
-        const auto rights = fmt::format("{} {}", like.text("org"), like.text("scopes"));
-        if (instead_of.empty())
-            co_await note("key_create", key.id, rights);
-        else
-            co_await note("key_rotate", key.id, fmt::format("instead of {}: {}", instead_of, rights));
+        co_return key.id;
     }
 
     // The new key first: if we end in between, there are two that work, and not none.
@@ -123,10 +124,11 @@ struct admin {
         const auto ends = old.number("expires");
         if (old.empty() || old.text("revoked") == "1" || (ends != 0 && ends <= wall_clock()))
             throw std::invalid_argument("there is no key " + order.id + " that still works");
-        co_await store_key(old, ends, order.id);
+        const auto id = co_await store_key(old, ends);
         if (ends == 0 || ends > until)
             co_await redis.call(
                 redis::command::of("HSET", keys::api_key(order.id), "expires", std::to_string(until)));
+        co_await note("key_rotate", id, fmt::format("instead of {}: {}", order.id, rights_of(old)));
         std::cerr << "reprise-api: " << order.id << " works until " << rfc3339(until) << "\n";
     }
 

@@ -16,14 +16,16 @@ bool stands_for_itself(std::string_view s) {
 
 void writer::output::copy(std::string_view text, rapidjson::Type type) {
     Prefix(type);
-    std::memcpy(os_->Push(text.size()), text.data(), text.size()); // gcc 12 makes a loop over bytes of std::copy
+    if (!text.empty()) // for an empty view may be null, which memcpy must not be given
+        std::memcpy(os_->Push(text.size()), text.data(), text.size()); // gcc 12 makes a loop over bytes of std::copy
 }
 
 void writer::output::copy_quoted(std::string_view text) {
     Prefix(rapidjson::kStringType);
     char* to = os_->Push(text.size() + 2);
     to[0] = '"';
-    std::memcpy(to + 1, text.data(), text.size());
+    if (!text.empty())
+        std::memcpy(to + 1, text.data(), text.size());
     to[text.size() + 1] = '"';
 }
 

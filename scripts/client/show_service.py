@@ -69,7 +69,7 @@ def blocked(said):
 
 def paused(pauses):
     return [f"paused      {'everything' if one['what'] == 'all' else one['what'] + ' ' + one.get('name', '?')}, "
-            f"since {when(one['since'])}, by {one['by']}{': ' + one['reason'] if one.get('reason') else ''}"
+            f"since {when(one['since'])}{', by ' + one['by'] if one.get('by') else ''}{': ' + one['reason'] if one.get('reason') else ''}"
             for one in pauses]
 
 

@@ -46,7 +46,7 @@ def _head(board):
     for warning in overview.get("warnings", []):
         yield "warning", f"{warning['code']}: {warning['message']}"
     yield "", f"queued {show_service.places(queue)}; running {queue['running']}; blocked {show_service.blocked(queue)}"
-    yield "", "  ".join(f"{name} {runs[name]}" for name in OTHERS) + f"  dead {overview['dead']}"
+    yield "", "  ".join(f"{name} {runs[name]}" for name in OTHERS) + f"  dead {overview.get('dead', '-')}"
 
 
 def _pauses(board):

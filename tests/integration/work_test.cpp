@@ -140,6 +140,52 @@ TEST_F(Work, AnEndThatIsToldAloneBeganInTheClaimThatTellsIt) {
         EXPECT_NE(trail.find(told), std::string::npos) << trail;
 }
 
+TEST_F(Work, AnEndThatIsToldAloneIsRecordedOnceHoweverOftenItIsSent) {
+    const auto t = running();
+    EXPECT_EQ(step(t, 0, "completed"), write_outcome::done);
+    const auto before = run(t.run);
+    EXPECT_EQ(before.at("seq"), "3"); // queued, running, completed
+    EXPECT_EQ(step(t, 0, "completed"), write_outcome::done);
+    EXPECT_EQ(run(t.run), before);
+    EXPECT_EQ(step(t, 0, "running"), write_outcome::done); // comes late
+    EXPECT_EQ(run(t.run), before);
+}
+
+TEST_F(Work, EndsThatAreToldAloneGoWithWhateverIsWrittenNext) {
+    std::vector<step_change> ends(2);
+    for (std::size_t i = 0; i < ends.size(); ++i) {
+        ends[i].index = i;
+        ends[i].ended = true;
+        ends[i].status = "completed";
+        ends[i].facts = i == 0 ? "1 a" : "1 b";
+    }
+    const auto told_of_both = [&](const std::string& id, std::string_view seq) {
+        const auto steps = record_of(id).steps();
+        ASSERT_EQ(steps.size(), 2u);
+        for (const auto& s : steps) {
+            EXPECT_EQ(s.began_as, 0);
+            EXPECT_NE(s.ended_as, 0);
+        }
+        EXPECT_EQ(run(id).at("seq"), seq);
+    };
+    const auto twice = [&](const auto& write) { // as after a lost answer
+        EXPECT_EQ(test::run_async(io_, write()), write_outcome::done);
+        EXPECT_EQ(test::run_async(io_, write()), write_outcome::done);
+    };
+    const auto released = running();
+    twice([&] { return queue_->release(released, {}, "handed back", ends); });
+    told_of_both(released.run, "5"); // queued, running, both, queued
+    const auto blocked = claim().at(0).ticket;
+    ends[0].facts = "2 a";
+    ends[1].facts = "2 b";
+    twice([&] { return queue_->block(blocked, "tool", ends); });
+    told_of_both(blocked.run, "9"); // running, both again, blocked
+    const auto finished = running();
+    twice([&] { return queue_->finish(finished, run_status::ready, "ready", "", "", "", "", ends); });
+    told_of_both(finished.run, "5");
+    expect_consistent();
+}
+
 TEST_F(Work, FinishingEndsARunEverywhereAtOnce) {
     const auto t = running();
     EXPECT_EQ(finish(t), write_outcome::done);

@@ -32,7 +32,7 @@ struct step_rule {
     std::vector<artifact_rule> artifacts;
 
     std::string digest() const; // of what decides the step's result; part of the plan
-    // It is over as it begins: both are told together.
+    // It is over as it begins: it is told of by its end alone.
     bool takes_no_time() const { return builtin == "noop" && argv.empty(); }
 };
 

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 namespace reprise::api {
 namespace asio = boost::asio;
@@ -21,7 +22,7 @@ constexpr std::size_t default_page = 50;
 
 struct act {
     unix_ms at = 0;
-    std::string by, what, object, cause;
+    std::string by, what, object, cause; // of a run's start or retry, `object` alone, until its record is read
 };
 
 struct place {
@@ -30,7 +31,7 @@ struct place {
 };
 
 std::optional<place> read_cursor(std::string_view text) {
-    constexpr std::uint64_t most_told = 5000; // of one millisecond: far more than can happen in it
+    constexpr std::uint64_t most_told = 1000; // of one millisecond: far more than can happen in it
     if (text.empty())
         return place{};
     const auto dash = text.find('-');
@@ -59,8 +60,7 @@ asio::awaitable<void> read_acts(std::vector<act>& to, unix_ms before, std::size_
         }
 }
 
-// The first line of a run's history says who made it.
-asio::awaitable<void> read_starts(std::vector<act>& to, std::vector<organisation> orgs, unix_ms before,
+asio::awaitable<void> find_starts(std::vector<act>& to, std::vector<organisation> orgs, unix_ms before,
                                   std::size_t most, services& s) {
     std::vector<std::string> indexes;
     for (const auto& o : orgs)
@@ -68,22 +68,29 @@ asio::awaitable<void> read_starts(std::vector<act>& to, std::vector<organisation
     indexed last; // behind all ids of its time
     last.id = "~";
     last.at = before;
-    const auto runs = co_await read_indexes(s.redis, std::move(indexes), last, most);
+    for (auto& run : co_await read_indexes(s.redis, std::move(indexes), last, most))
+        to.push_back({run.at, "", "", std::move(run.id), ""});
+}
+
+// Of those that are runs' starts. The first line of a run's history says who made it.
+asio::awaitable<void> read_starts(std::span<act> acts, services& s) {
     std::vector<redis::command> reads;
-    for (const auto& run : runs)
-        reads.push_back(redis::command::of("HGETALL", keys::run(*partition_of(id_kind::run, run.id), run.id)));
+    for (const auto& a : acts)
+        if (a.what.empty())
+            reads.push_back(redis::command::of("HGETALL", keys::run(*partition_of(id_kind::run, a.object), a.object)));
     const auto records = co_await s.redis.call_all(std::move(reads));
-    for (std::size_t i = 0; i < runs.size(); ++i) {
-        const run_record r{runs[i].id, record(records[i].view())};
-        const auto history = r.fields.text("history"),
-                   first = history.substr(0, history.find('\n')); // `1 ms queued actor`
+    auto next = records.begin();
+    for (auto& a : acts) {
+        if (!a.what.empty())
+            continue;
+        const run_record r{a.object, record((next++)->view())};
+        const auto history = r.fields.text("history"), first = history.substr(0, history.find('\n')); // `1 ms queued actor`
         const auto source = r.source(), reason = r.fields.text("reason");
-        act a{runs[i].at, "", source.empty() ? "start" : "retry", r.id, ""};
+        a.what = source.empty() ? "start" : "retry";
         if (first.starts_with("1 "))
             a.by = first.substr(first.rfind(' ') + 1);
         if (!source.empty())
             a.cause = fmt::format("of {}{}{}", source, reason.empty() ? "" : ": ", reason);
-        to.push_back(std::move(a));
     }
 }
 
@@ -105,14 +112,16 @@ asio::awaitable<response> list_acts(request& req, services& s) {
     const auto end = from->told + *limit;
     if (req.who.acts_for_all()) // what is on record is of the whole service; of one organisation, what made its runs
         co_await read_acts(acts, from->at, end + 1, s);
-    co_await read_starts(acts, std::move(*orgs), from->at, end + 1, s);
+    co_await find_starts(acts, std::move(*orgs), from->at, end + 1, s);
     std::ranges::stable_sort(acts, std::ranges::greater(), &act::at);
     const bool more = acts.size() > end;
+    const auto begin = std::min(from->told, acts.size());
+    const std::span page(acts.begin() + static_cast<std::ptrdiff_t>(begin), std::min(end, acts.size()) - begin);
+    co_await read_starts(page, s);
 
     json::writer w;
     w.begin_object().key("acts").begin_array();
-    for (std::size_t i = from->told; i < std::min(end, acts.size()); ++i) {
-        const auto& a = acts[i];
+    for (const auto& a : page) {
         w.begin_object().member("at", rfc3339(a.at)).member("by", a.by).member("act", a.what);
         w.member("object", a.object).optional("cause", a.cause).end_object();
     }

@@ -111,6 +111,9 @@ asio::awaitable<response> start_bulk(request& req, services& s) {
     const auto a = read_asked(req);
     if (!a)
         co_return error_response(a.error(), accept);
+    const auto key = idempotency_of(req);
+    if (!key)
+        co_return error_response(key.error(), accept);
     const auto now = wall_clock();
     indexed from; // whatever fails from now on is not of this wave
     from.id = "~";
@@ -121,9 +124,6 @@ asio::awaitable<response> start_bulk(request& req, services& s) {
         w.begin_object().member("matched", matched.runs).key("more").boolean(matched.more).end_object();
         co_return json_response(200, w.take());
     }
-    const auto key = idempotency_of(req);
-    if (!key)
-        co_return error_response(key.error(), accept);
     new_bulk b;
     b.id = make_id(id_kind::bulk, req.who.partition, static_cast<std::uint64_t>(now), random_base32(16));
     b.org = req.who.org;

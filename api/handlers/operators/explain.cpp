@@ -97,7 +97,7 @@ explanation of_blocked(const run_record& run, const std::vector<worker_facts>& w
 // What XINFO GROUPS says of the workers' group.
 struct handed_out {
     std::string last = "0-0"; // the ticket that was handed out last
-    std::int64_t waiting = 0; // tickets behind it
+    std::int64_t waiting = 0; // tickets after it
 };
 
 handed_out read_group(redis::reply_view groups) {
@@ -116,9 +116,9 @@ handed_out read_group(redis::reply_view groups) {
     return h;
 }
 
-// Tickets are handed out in the order of their ids, those of the stream that is read first before all others. Tickets of runs that
-// were canceled or are paused are among them until a worker meets them.
-asio::awaitable<runs_before> runs_ahead(const run_record& run, unsigned partition, services& s) {
+// Tickets are handed out in the order of their ids, those of the stream that is read first before all others. Among them are
+// tickets of runs that were canceled meanwhile, so that they may be more than the runs that wait: `in_streams`, this one among them.
+asio::awaitable<runs_before> runs_ahead(const run_record& run, unsigned partition, std::int64_t in_streams, services& s) {
     constexpr std::size_t most_counted = 200;
     const std::string own(run.fields.text("stream")), ticket(run.fields.text("ticket"));
     std::vector<redis::command> questions;
@@ -131,10 +131,11 @@ asio::awaitable<runs_before> runs_ahead(const run_record& run, unsigned partitio
         co_await s.redis.call(redis::command::of("XRANGE", keys::queue(partition, own), "(" + mine.last, "(" + ticket,
                                                  "COUNT", std::to_string(most_counted + 1)));
     runs_before n{static_cast<std::int64_t>(before.size()), before.size() > most_counted};
-    if (n.about) // by its rank among all that are queued, less those that are aside
-        n.count = std::max(n.count, std::min(said[2].is_nil() ? 0 : said[2].number(), mine.waiting - 1));
+    if (n.about) // by its rank among all that are queued; some of those are aside
+        n.count = said[2].is_nil() ? 0 : said[2].number();
     if (own != keys::again_stream)
         n.count += again.waiting;
+    n.count = std::min(n.count, std::max<std::int64_t>(0, in_streams - 1));
     co_return n;
 }
 
@@ -167,12 +168,14 @@ asio::awaitable<explanation> of_queued(const run_record& run, const caller& who,
         e.message = "What paused it is over; it is put back into the queue within a second.";
         co_return e;
     }
-    const auto now = co_await read_whole_level(s.redis, s.queue.library().partitions());
-    std::int64_t free = -now.of("running"); // the registry's own count of busy slots is a beat old
+    const auto levels = co_await read_levels(s.redis, 0, s.queue.library().partitions());
+    std::int64_t free = 0;
+    for (const auto& level : levels)
+        free -= level.of("running"); // the registry's own count of busy slots is a beat old
     for (const auto& w : workers)
         if (w.state == "running")
             free += w.slots;
-    const auto ahead = co_await runs_ahead(run, partition, s);
+    const auto ahead = co_await runs_ahead(run, partition, levels.at(partition).in_streams(), s);
     e.ahead = ahead;
     if (ahead.count > 0 && free <= ahead.count) {
         e.reason = "behind";

@@ -23,35 +23,28 @@ struct standing {
     std::optional<std::int64_t> dead; // not of more organisations than a call looks into
 };
 
-asio::awaitable<std::int64_t> sum_of_lengths(std::vector<std::string> lists, services& s) {
-    std::vector<redis::command> reads;
-    for (const auto& list : lists)
-        reads.push_back(redis::command::of("ZCARD", list));
-    std::int64_t sum = 0;
-    for (const auto& length : co_await s.redis.call_all(std::move(reads)))
-        sum += length.number();
-    co_return sum;
-}
-
 // Of one organisation by the lengths of its lists, of all by the counters that transitions keep.
 asio::awaitable<standing> count_runs(const caller& who, const queue_level& level, services& s) {
     standing found;
-    for (const auto status : statuses) {
-        if (who.acts_for_all()) {
+    std::vector<redis::command> reads;
+    for (const auto status : statuses)
+        if (who.acts_for_all())
             found.runs[status] = level.of(status);
-            continue;
-        }
-        std::vector<std::string> list;
-        list.push_back(keys::runs(who.partition, who.org, status));
-        found.runs[status] = co_await sum_of_lengths(std::move(list), s);
-    }
+        else
+            reads.push_back(redis::command::of("ZCARD", keys::runs(who.partition, who.org, status)));
+    const auto of_statuses = reads.size();
     const auto orgs = co_await organisations_of(who, s);
+    if (orgs)
+        for (const auto& o : *orgs)
+            reads.push_back(redis::command::of("ZCARD", keys::dead(o.partition, o.name)));
+    const auto lengths = co_await s.redis.call_all(std::move(reads));
+    for (std::size_t i = 0; i < of_statuses; ++i)
+        found.runs[statuses[i]] = lengths[i].number();
     if (!orgs)
         co_return found;
-    std::vector<std::string> letters;
-    for (const auto& o : *orgs)
-        letters.push_back(keys::dead(o.partition, o.name));
-    found.dead = co_await sum_of_lengths(std::move(letters), s);
+    found.dead = 0;
+    for (auto i = of_statuses; i < lengths.size(); ++i)
+        *found.dead += lengths[i].number();
     co_return found;
 }
 

@@ -32,10 +32,10 @@ sample read_sample(redis::reply_view entry) {
 // Partitions are sampled at about the same times; ages are not added up, and every one counts the same workers.
 void add(sample& to, const sample& more) {
     for (std::size_t i = 0; i < more.values.size(); ++i)
-        if (i < sample::oldest_seconds || i == sample::held)
-            to.values[i] += more.values[i];
-        else
+        if (i >= sample::oldest_seconds && i <= sample::busy)
             to.values[i] = std::max(to.values[i], more.values[i]);
+        else
+            to.values[i] += more.values[i];
 }
 
 } // namespace
@@ -48,24 +48,23 @@ asio::awaitable<std::vector<sample>> read_samples(services& s, sample_span span,
                                            keys::prefix(p) + (span == sample_span::hour ? "samples" : "samples:week"),
                                            "+", "-", "COUNT", std::to_string(most)));
     const auto all = co_await s.redis.call_all(std::move(reads));
-    std::map<std::int64_t, sample> by_time;
-    std::int64_t complete = 0; // the last slot that every partition has been sampled in
-    for (const auto& entries : all) {
-        std::int64_t last = 0;
+    struct slot {
+        sample sum;
+        std::size_t partitions = 0;
+    };
+    std::map<std::int64_t, slot> by_time;
+    for (const auto& entries : all)
         for (std::size_t i = 0; i < entries.size(); ++i) {
             const auto one = read_sample(entries[i]);
-            const auto at = one.at / every;
-            last = std::max(last, at);
-            auto& slot = by_time[at];
-            slot.at = std::max(slot.at, one.at);
-            add(slot, one);
+            auto& [sum, partitions] = by_time[one.at / every];
+            sum.at = std::max(sum.at, one.at);
+            add(sum, one);
+            ++partitions;
         }
-        complete = complete == 0 ? last : std::min(complete, last);
-    }
     std::vector<sample> out;
-    for (const auto& [slot, one] : by_time)
-        if (slot <= complete) // a sum of some would look as if counters had fallen
-            out.push_back(one);
+    for (const auto& [when, slot] : by_time)
+        if (slot.partitions == all.size()) // a sum of some would look as if counters had fallen, or risen
+            out.push_back(slot.sum);
     co_return out;
 }
 

@@ -15,7 +15,7 @@ namespace reprise::api {
 enum class sample_span { hour, week }; // every 10 s, every 10 min
 
 struct sample {
-    // Counters first, which only grow; then gauges.
+    // Counters first, which only grow; then gauges. An earlier build wrote no more than `busy`, or `held`; the rest reads as 0.
     enum column {
         accepted,
         started,
@@ -28,11 +28,14 @@ struct sample {
         workers,
         slots,
         busy,
-        held
+        held,
+        set_aside, // these two are counters again
+        put_back
     };
-    static constexpr std::array<std::string_view, 12> names{"accepted", "started", "ended",   "failed",
-                                                            "queued",   "running", "blocked", "oldestSeconds",
-                                                            "workers",  "slots",   "busy",    "held"};
+    static constexpr std::array<std::string_view, 14> names{"accepted",      "started", "ended", "failed", "queued",
+                                                            "running",       "blocked", "oldestSeconds",
+                                                            "workers",       "slots",   "busy",  "held",
+                                                            "setAside", "putBack"};
     std::int64_t at = 0; // seconds
     std::array<std::int64_t, names.size()> values{};
     std::int64_t operator[](column c) const { return values[c]; }

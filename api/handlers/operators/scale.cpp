@@ -40,10 +40,11 @@ result<double> seconds_in(const request& req, std::string_view name, double othe
     return static_cast<double>(*n);
 }
 
-// What is set aside by a pause does not arrive until it is resumed. Runs in hand, on average, over what is taken in hand per
+// What a pause sets aside does not arrive until it is put back. Runs in hand, on average, over what is taken in hand per
 // second: how long one takes.
 void measure(inputs& in, const std::vector<sample>& samples) {
-    in.arrival = std::max(0.0, per_second(samples, sample::accepted) - per_second(samples, sample::held));
+    in.arrival = std::max(0.0, per_second(samples, sample::accepted) - per_second(samples, sample::set_aside) +
+                                   per_second(samples, sample::put_back));
     const auto started = per_second(samples, sample::started);
     const auto in_hand = mean(samples, sample::running);
     if (started > 0 && in_hand > 0) {

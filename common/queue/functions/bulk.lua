@@ -62,6 +62,8 @@ local function bulk_done(keys, a)
   if GOES_ON[v[1]] then
     redis.call('HSET', key, 'state', a[3])
     if not GOES_ON[a[3]] then redis.call('SREM', p .. 'bulks', a[1]) end
+  else
+    redis.call('HDEL', key, 'because') -- whoever stopped it is why it ended, not what this turn would have ended it for
   end
   return { 'ok' }
 end

@@ -39,6 +39,7 @@ local function set_aside(p, stream, r, paused)
   redis.call('ZADD', p .. 'held:' .. what, tonumber(r.created) and r.created or '0', r.id)
   redis.call('SADD', p .. 'holds', what)
   count(p, 'held', 1)
+  count(p, 'set_aside', 1)
   return true
 end
 
@@ -53,6 +54,7 @@ local function release_held(p, what)
       redis.call('HSET', p .. 'run:' .. id, 'where', 'stream', 'ticket', enqueue(p, r, r.stream))
       redis.call('HDEL', p .. 'run:' .. id, 'heldBy')
       count(p, 'held', -1)
+      count(p, 'put_back', 1)
     end
   end
   if #ids < MOST_RELEASED then redis.call('SREM', p .. 'holds', what) end
@@ -69,7 +71,8 @@ local function release_resumed(p)
   end
 end
 
--- pause: 1 what  2 actor  3 reason. Answers {'ok', {what, `ms actor reason` ...}} with all that is paused now.
+-- pause: 1 what  2 actor  3 reason. What is paused already stays so since when it was; who says it again, for another reason or
+-- as another, is who answers for it from now on. Answers {'ok', {what, `ms actor reason` ...}} with all that is paused now.
 local function pause(keys, a)
   local p, now = keys[1], clock()
   local project = string.match(a[1], '^project:(.*)$')
@@ -79,8 +82,11 @@ local function pause(keys, a)
     return { 'refused', 'invalid_parameter', 'more than ' .. MOST_PAUSES .. ' things are paused' }
   end
   local since = before and string.match(before, '^%d+') or stamp(now)
-  redis.call('HSET', p .. 'paused', a[1], since .. ' ' .. a[2] .. ' ' .. a[3])
-  note_act(p, 'pause', a[1], a[2], a[3])
+  local now_paused = since .. ' ' .. a[2] .. ' ' .. a[3]
+  if now_paused ~= before then
+    redis.call('HSET', p .. 'paused', a[1], now_paused)
+    note_act(p, 'pause', a[1], a[2], a[3])
+  end
   return { 'ok', redis.call('HGETALL', p .. 'paused') }
 end
 

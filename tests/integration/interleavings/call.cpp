@@ -4,8 +4,12 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 namespace reprise::interleavings {
 namespace {
+
+constexpr std::string_view end_alone_facts = R"( a {"alone":true})";
 
 std::string ms(std::chrono::milliseconds d) {
     return std::to_string(d.count());
@@ -61,9 +65,19 @@ call beat(const std::string& worker, const std::vector<claim_ticket>& held) {
     return c;
 }
 
-call step(const claim_ticket& t, int index, bool ended, const std::string& blob) {
+bool call::ends_step() const {
+    return what == fn::step && std::ranges::find(args, "end") != args.end();
+}
+
+bool call::ends_step_alone() const {
+    return ends_step() && std::ranges::any_of(args, [](const auto& a) { return a.ends_with(end_alone_facts); });
+}
+
+call step(const claim_ticket& t, int index, told what, const std::string& blob) {
     auto c = written(fn::step, t);
-    const auto facts = fmt::format(R"({} a {{"ended":{}}})", t.epoch, ended);
+    const bool ended = what != told::begin;
+    const auto facts = what == told::end_alone ? fmt::format("{}{}", t.epoch, end_alone_facts)
+                                               : fmt::format(R"({} a {{"ended":{}}})", t.epoch, ended);
     add(c, "a 01234567", "current", ms(limits.hold()), std::to_string(index), ended ? "end" : "begin",
         ended ? "completed" : "running", facts, blob.empty() ? "" : "[{}]", blob);
     return c;

@@ -31,6 +31,8 @@ struct call {
     bool is_fenced() const {
         return what == fn::step || what == fn::finish || what == fn::release || what == fn::block;
     }
+    bool ends_step() const; // a call of `step`
+    bool ends_step_alone() const;
     // How Redis is called: the writes of workers are one function.
     std::string_view function() const { return is_fenced() ? "advance" : name(); }
     std::vector<std::string> words() const;
@@ -50,7 +52,8 @@ call keep(const std::string& blob); // the same, of workers
 call drop_if_due(const std::string& blob);
 call claim(const std::string& worker, const std::string& token, int most, bool repeated);
 call beat(const std::string& worker, const std::vector<claim_ticket>& held);
-call step(const claim_ticket& t, int index, bool ended, const std::string& blob);
+enum class told { begin, end, end_alone }; // of a step; the last is of one that took no time
+call step(const claim_ticket& t, int index, told what, const std::string& blob);
 call finish(const claim_ticket& t, run_status s);
 call release(const claim_ticket& t, std::int64_t delay);
 call block(const claim_ticket& t, const std::string& tool);

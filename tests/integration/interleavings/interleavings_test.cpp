@@ -42,6 +42,7 @@ constexpr std::array milestones{"accept repeated",
                                 "ghost met",
                                 "record forgotten",
                                 "step repeated",
+                                "step told by its end alone",
                                 "artifact kept"};
 
 std::optional<std::uint64_t> number_in(const char* variable) {

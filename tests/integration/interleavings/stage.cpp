@@ -42,6 +42,8 @@ std::vector<std::string> milestones(const call& c, const answer& a, const state&
         reached.emplace_back("ghost met");
     if (c.what == fn::step && a.ok() && after.events.empty())
         reached.emplace_back("step repeated");
+    if (c.ends_step_alone() && a.ok() && !after.events.empty())
+        reached.emplace_back("step told by its end alone");
     return reached;
 }
 

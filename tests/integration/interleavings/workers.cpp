@@ -59,10 +59,10 @@ void worker::work_on(held_run& h) {
     const auto what = w_.chance.below(100);
     h.busy = true;
     if (what < 60) {
-        if (h.step_begun)
+        if (h.step_begun || w_.chance.percent(25)) // else it takes no time, and is told of by its end alone
             end_step(h);
         else
-            issue(step(h.ticket, h.step, false, ""));
+            issue(step(h.ticket, h.step, told::begin, ""));
     } else if (what < 75) {
         static constexpr std::array ends{run_status::ready, run_status::complete, run_status::failed};
         issue(finish(h.ticket, ends[w_.chance.below(ends.size())]));
@@ -88,7 +88,7 @@ void worker::end_step(held_run& h) {
             w_.note(fmt::format("{} writes {}", name_, h.blob));
         h.artifact = held_run::stored;
     } else {
-        issue(step(h.ticket, h.step, true, h.blob));
+        issue(step(h.ticket, h.step, h.step_begun ? told::end : told::end_alone, h.blob));
     }
 }
 
@@ -123,8 +123,8 @@ void worker::told(const call& c, const answer& a) {
         } else if (c.what != fn::step || !a.ok()) {
             drop(c.run(), c.args[1]);
         } else {
-            h->step += h->step_begun ? 1 : 0;
-            h->step_begun = !h->step_begun;
+            h->step += c.ends_step() ? 1 : 0;
+            h->step_begun = !c.ends_step();
             h->artifact = held_run::nothing;
             h->blob.clear();
         }

@@ -38,8 +38,10 @@ export function timelineOf(events, steps, now) {
             close(working, at, 'interrupted');
             working = { from: at, to: now, status, open: true };
             lane(event.step, 'step').spans.push(working);
-        } else {
+        } else if (working) {
             working = close(working, at, status);
+        } else { // a step that takes no time is told of by its end alone
+            lane(event.step, 'step').spans.push({ from: at, to: at, status, open: false });
         }
     }
     const from = time(events[0]);

@@ -80,4 +80,9 @@ queue_level queue_levels::all() const {
     return sum;
 }
 
+std::int64_t queue_levels::oldest_seconds(unsigned partition) const {
+    const std::lock_guard held(lock_);
+    return partition < of_.size() ? of_[partition].oldest_seconds() : 0;
+}
+
 } // namespace reprise::api

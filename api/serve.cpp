@@ -123,6 +123,7 @@ class serving_thread {
                     watches_,
                     static_cast<std::size_t>(settings.most_document_bytes),
                     shared.pace,
+                    shared.levels,
                     shared.rates,
                     shared.wrong_keys,
                     shared.origins,

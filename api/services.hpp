@@ -6,6 +6,7 @@
 #include "api/http/cross_origin.hpp"
 #include "api/http/rate_limits.hpp"
 #include "api/known_sources.hpp"
+#include "api/queue_levels.hpp"
 #include "api/request_metrics.hpp"
 #include "api/throughput.hpp"
 #include "api/watch/watch_list.hpp"
@@ -36,6 +37,7 @@ struct services {
     watch_list& watches;
     const std::size_t most_document_bytes;
     const throughput& pace;  // of the queues
+    const queue_levels& levels;
     rate_limits& rates;      // by key
     rate_limits& wrong_keys; // by address
     const class cross_origin& cross_origin;

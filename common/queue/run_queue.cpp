@@ -101,15 +101,14 @@ asio::awaitable<result<accepted_run>> run_queue::accept(unsigned partition, cons
     a.project = r[1].text();
     a.runs_of_project = r[2].number();
     a.queued = r[3].number();
-    a.oldest_queued = r[4].number();
-    if (!r[5].text().empty())
-        a.limit = r[5].number();
-    a.used = r[6].number();
-    a.month = r[7].number();
-    a.root = r[8].text();
-    a.nth = r[9].number();
-    a.source_seq = r[10].number();
-    a.source_status = r[11].text();
+    if (!r[4].text().empty())
+        a.limit = r[4].number();
+    a.used = r[5].number();
+    a.month = r[6].number();
+    a.root = r[7].text();
+    a.nth = r[8].number();
+    a.source_seq = r[9].number();
+    a.source_status = r[10].text();
     co_return a;
 }
 

@@ -41,7 +41,7 @@ struct accepted_run {
     bool replayed = false; // accepted before: by this very call, or (by_key) by another with its idempotency key
     bool by_key = false;
     std::string run; // the run accepted then; the rest is empty
-    unix_ms now = 0, kept_until = 0, oldest_queued = 0;
+    unix_ms now = 0, kept_until = 0;
     std::int64_t queued = 0, used = 0, month = 0, nth = 0, runs_of_project = 0;
     std::optional<std::int64_t> limit;
     std::string root, project;

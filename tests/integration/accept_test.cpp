@@ -31,6 +31,22 @@ TEST_F(Accept, TheSameCallTwiceMakesOneRun) {
     EXPECT_EQ(stat("accepted"), 1);
 }
 
+TEST_F(Accept, TheSameCallTwiceMakesOneRunThoughWhatItUsedUpIsMissingNow) {
+    org("acme", "active", "1");
+    const auto n = a_start();
+    EXPECT_FALSE(accept(n)->replayed);
+    EXPECT_EQ(refusal(a_start()), errc::quota_exceeded);
+    const auto again = accept(n);
+    ASSERT_TRUE(again);
+    EXPECT_TRUE(again->replayed);
+    const auto t = claim().at(0).ticket; // wherever the run has come meanwhile
+    EXPECT_EQ(accept(n)->run, n.id);
+    finish(t);
+    EXPECT_EQ(accept(n)->run, n.id);
+    EXPECT_EQ(stat("accepted"), 1);
+    expect_consistent();
+}
+
 TEST_F(Accept, AnIdempotencyKeyLeadsToTheFirstRun) {
     auto first = a_start(), second = a_start(), other = a_start();
     first.idem = second.idem = other.idem = "key";
@@ -205,6 +221,24 @@ TEST_F(AcceptMany, AQuotaIsNotOverdrawnAndAKeyMakesOneRun) {
     EXPECT_TRUE(answers[2] && answers[3]);
     EXPECT_EQ(answers[4].error().code, errc::quota_exceeded);
     EXPECT_EQ(answers[5].error().code, errc::quota_exceeded);
+    EXPECT_EQ(stat("accepted"), 3);
+    expect_consistent();
+}
+
+TEST_F(AcceptMany, ARepeatedCallTakesNoRoomFromThoseThatComeWithIt) {
+    org("acme", "active", "3");
+    const auto first = a_start();
+    accept(first);
+    const std::vector<new_run> runs{first, a_start(), a_start(), a_start()};
+    const auto answers = accept_together(runs);
+    ASSERT_TRUE(answers[0] && answers[1] && answers[2]);
+    EXPECT_TRUE(answers[0]->replayed);
+    EXPECT_EQ(answers[0]->run, first.id);
+    EXPECT_FALSE(answers[1]->replayed);
+    EXPECT_EQ(answers[2]->used, 3);
+    EXPECT_EQ(answers[2]->queued, 3);
+    EXPECT_EQ(answers[2]->runs_of_project, 3);
+    EXPECT_EQ(answers[3].error().code, errc::quota_exceeded);
     EXPECT_EQ(stat("accepted"), 3);
     expect_consistent();
 }

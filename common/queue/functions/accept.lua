@@ -23,15 +23,12 @@ end
 -- Many runs are accepted in one call, each as if it came after the one before. All are decided before the first is written, so
 -- that nothing is left half done by a record that somebody broke. `l` is what the call has looked at so far, each thing once.
 -- Every retry goes through here, so tables, strings and commands are few: Lua is most of what a call costs.
-local function look(p, now)
-  return { p = p, now = now, orgs = {}, projects = {}, names = {}, sources = {}, inputs = {}, keys = {}, made = {} }
+local function look(p, now, made)
+  return { p = p, now = now, orgs = {}, projects = {}, names = {}, sources = {}, inputs = {}, keys = {}, made = made }
 end
 
-local function queue_facts(l)
-  if not l.queued then
-    local oldest = redis.call('ZRANGE', l.p .. 'queued', '0', '0', 'WITHSCORES')
-    l.queued, l.oldest = redis.call('ZCARD', l.p .. 'queued'), tonumber(oldest[2] or l.now)
-  end
+local function queued_of(l)
+  l.queued = l.queued or call('ZCARD', l.p .. 'queued')
   return l.queued
 end
 
@@ -39,7 +36,7 @@ end
 local function project_by_id(l, org, id)
   local project = l.projects[id]
   if not project then
-    local v = redis.call('HMGET', l.p .. 'project:' .. id, 'org', 'status', 'runs')
+    local v = call('HMGET', l.p .. 'project:' .. id, 'org', 'status', 'runs')
     project = { id = id, org = v[1], status = v[2], runs = tonumber(v[3] or 0) or 0, made = v[1] and true }
     l.projects[id] = project
   end
@@ -50,7 +47,7 @@ end
 local function project_of(l, org, id, name, new_id)
   if id ~= '' then return project_by_id(l, org, id) end
   local named = org .. ' ' .. name
-  id = l.names[named] or redis.call('HGET', l.p .. 'projectnames:' .. org, name)
+  id = l.names[named] or call('HGET', l.p .. 'projectnames:' .. org, name)
   if id then return project_by_id(l, org, id) end
   if new_id == '' then return nil end
   l.names[named], l.projects[new_id] = new_id, { id = new_id, org = org, status = 'active', runs = 0 }
@@ -60,19 +57,19 @@ end
 -- A project's mode has two values for new writes; a sample belongs to a flagship project.
 local function create_project(p, now, org, id, name, api_name, run_mode)
   local mode = run_mode == 'stainless_compatible' and run_mode or 'flagship'
-  redis.call('HSET', p .. 'project:' .. id, 'id', id, 'org', org, 'name', name, 'apiName', api_name, 'mode', mode,
+  call('HSET', p .. 'project:' .. id, 'id', id, 'org', org, 'name', name, 'apiName', api_name, 'mode', mode,
     'status', 'active', 'created', now, 'updated', now, 'runs', '0')
-  redis.call('HSET', p .. 'projectnames:' .. org, name, id)
-  redis.call('ZADD', p .. 'projects:' .. org, now, id)
+  call('HSET', p .. 'projectnames:' .. org, name, id)
+  call('ZADD', p .. 'projects:' .. org, now, id)
   return true
 end
 
 local function org_of(l, org)
   local o = l.orgs[org]
   if o then return o end
-  local v = redis.call('HMGET', l.p .. 'org:' .. org, 'plan', 'limit', 'month', 'used', 'schema')
+  local v = call('HMGET', l.p .. 'org:' .. org, 'plan', 'limit', 'month', 'used', 'schema')
   o = { name = org, plan = v[1], limit = v[2] or '', month = month_of(l.now), schema = v[5] }
-  o.used = tonumber(v[3] or 0) == o.month and tonumber(v[4] or 0) or 0
+  o.used = (v[3] or 0) + 0 == o.month and (v[4] or 0) + 0 or 0
   l.orgs[org] = o
   return o
 end
@@ -84,7 +81,7 @@ local function refusal_of(l, org, project)
   local o = org_of(l, org)
   if o.schema ~= SCHEMA then return { 'refused', 'schema_mismatch', o.schema or 'none' } end
   if o.plan ~= 'active' then return { 'refused', 'plan_inactive', '' } end
-  if o.limit ~= '' and o.used >= tonumber(o.limit) then
+  if o.limit ~= '' and o.used >= o.limit + 0 then
     return { 'refused', 'quota_exceeded', 'the monthly quota of ' .. o.limit .. ' runs is used up' }
   end
 end
@@ -94,12 +91,12 @@ local function inputs_of(l, org, shas)
   local name = org .. ' ' .. shas
   local inputs = l.inputs[name]
   if inputs then return inputs end
-  inputs = {}
   for sha in string.gmatch(shas, '%S+') do
-    local blob, n = org .. '/' .. sha, #inputs
-    inputs[n + 1], inputs[n + 2] = blob, sha
-    inputs[n + 3] = tonumber(redis.call('ZSCORE', l.p .. 'retained', blob) or 0)
+    local blob = org .. '/' .. sha
+    local till = (call('ZSCORE', l.p .. 'retained', blob) or 0) + 0
+    inputs = inputs and add(inputs, blob, sha, till) or { blob, sha, till }
   end
+  inputs = inputs or {}
   l.inputs[name] = inputs
   return inputs
 end
@@ -110,11 +107,11 @@ local function no_room_or_input(l, org, shas, depth, own)
   local inputs = inputs_of(l, org, shas)
   for i = 1, #inputs, 3 do
     local till = inputs[i + 2]
-    if own and till <= l.now then till = tonumber(redis.call('ZSCORE', l.p .. 'pinned', inputs[i]) or 0) end
+    if own and till <= l.now then till = tonumber(call('ZSCORE', l.p .. 'pinned', inputs[i]) or 0) end
     if till <= l.now then return { 'refused', 'inputs_not_retained', inputs[i + 1] } end
   end
-  local queued = queue_facts(l)
-  if queued >= tonumber(depth) then return { 'refused', 'queue_full', queued .. ' runs are queued' } end
+  local queued = queued_of(l)
+  if queued >= depth + 0 then return { 'refused', 'queue_full', queued .. ' runs are queued' } end
 end
 
 -- forecast (read only): 1 org  2 project, or empty  3 blobs  4 depth. Answers {'ok'}, or what accept would refuse now.
@@ -128,7 +125,7 @@ end
 local function source_of(l, org, id)
   local s = l.sources[id]
   if not s then
-    local v = redis.call('HMGET', l.p .. 'run:' .. id, 'status', 'seq', 'org', 'project', 'root')
+    local v = call('HMGET', l.p .. 'run:' .. id, 'status', 'seq', 'org', 'project', 'root')
     s = { org = v[3], seq = v[2] or '0', status = v[1] or '', root = (v[5] and v[5] ~= '') and v[5] or id, project = v[4] or '',
       dead = v[1] == 'failed' or v[1] == 'expired' }
     l.sources[id] = s
@@ -143,33 +140,48 @@ local RUN, ORG, PROJECT, PROJECT_NAME, NEW_PROJECT, API_NAME, MODE, CLASS = 0, 1
 local FIXED, BLOBS, SOURCE, ACTOR, IDEM, FINGERPRINT = 8, 9, 10, 11, 12, 13
 local PER_RUN, MOST_RUNS = 14, 256
 
--- Decides on the run whose words begin at `i`. Answers what refuses it or makes it needless; or nil, and what was found.
+-- Our own call has made this run already, and its reply was lost.
+local function is_there(p, run)
+  return call('EXISTS', p .. 'run:' .. run) == 1
+end
+
+-- Decides on the run whose words begin at `i`. Answers what refuses it or makes it needless; or nil, and what was found. Unless
+-- `l.made` is given, what is taken may be there already.
 local function decide(l, a, i, depth)
   local org, source, idem = a[i + ORG], a[i + SOURCE], a[i + IDEM]
   if idem ~= '' then
-    local seen = l.keys[idem] or redis.call('GET', l.p .. 'idem:' .. idem)
+    local seen = l.keys[idem] or call('GET', l.p .. 'idem:' .. idem)
     if seen then
       local fingerprint, first = string.match(seen, '^(%S+) (%S+)$')
       if fingerprint ~= a[i + FINGERPRINT] then return { 'refused', 'idempotency_key_reused', '' } end
       return { 'replayed', first }
     end
   end
-  -- Our own call, whose reply was lost.
-  local run = a[i + RUN]
-  if l.made[run] or redis.call('EXISTS', l.p .. 'run:' .. run) == 1 then return { 'repeated', run } end
+  local run, made = a[i + RUN], l.made
+  if made and (made[run] or is_there(l.p, run)) then return { 'repeated', run } end
   local from = source == '' and NO_SOURCE or source_of(l, org, source)
-  if not from then return { 'refused', 'run_not_found', source } end
-
-  local project = project_of(l, org, source == '' and a[i + PROJECT] or from.project, a[i + PROJECT_NAME], a[i + NEW_PROJECT])
-  local no = refusal_of(l, org, project) or no_room_or_input(l, org, a[i + BLOBS], depth, source == '')
-  if no then return no end
+  local project = from and
+    project_of(l, org, source == '' and a[i + PROJECT] or from.project, a[i + PROJECT_NAME], a[i + NEW_PROJECT])
+  local no = not from and { 'refused', 'run_not_found', source } or refusal_of(l, org, project) or
+    no_room_or_input(l, org, a[i + BLOBS], depth, source == '')
+  if no then return not made and is_there(l.p, run) and { 'repeated', run } or no end
 
   -- Taken. Whoever comes after it in this call finds the world with it.
   local o = l.orgs[org]
   o.used, l.queued, project.runs = o.used + 1, l.queued + 1, project.runs + 1
   if idem ~= '' then l.keys[idem] = a[i + FINGERPRINT] .. ' ' .. run end
-  l.made[run] = true
+  if made then made[run] = true end
   return nil, { at = i, from = from, project = project, org = o, used = o.used, queued = l.queued, runs = project.runs }
+end
+
+local function decide_all(l, a, kept_until)
+  local answers, taken = { 'ok', l.now, kept_until }, {}
+  for i = 4, #a, PER_RUN do
+    local answer, n = decide(l, a, i, a[2])
+    answers[#answers + 1] = answer or n
+    taken[#taken + 1] = n
+  end
+  return answers, taken
 end
 
 -- One more entry of a sorted set; all have the same score.
@@ -183,7 +195,18 @@ local function list(of, score, member)
   end
 end
 
--- The organisations' counts, the projects, and the indexes of all runs that were taken.
+-- Lists the runs that were taken as their organisations'. Answers whether they are all new there: this list has every run that
+-- there is, and a run's id is made for one call, so another than that was made by the same call before.
+local function list_new(l, a, taken, today)
+  local new = 0
+  for _, n in ipairs(taken) do list(n.org, today, a[n.at]) end
+  for name, o in pairs(l.orgs) do
+    if o.entries then new = new + call('ZADD', l.p .. 'runs:' .. name, 'NX', unpack(o.entries)) end
+  end
+  return new == #taken
+end
+
+-- The organisations' counts, the projects, and the other indexes of all runs that were taken.
 local function write_around(l, a, taken, today, till)
   local p = l.p
   for _, n in ipairs(taken) do
@@ -193,41 +216,39 @@ local function write_around(l, a, taken, today, till)
       project.made = create_project(p, today, n.org.name, project.id, a[i + PROJECT_NAME], a[i + API_NAME], a[i + MODE])
     end
     list(l, today, run)
-    list(n.org, today, run)
     list(project, today, run)
     if n.from ~= NO_SOURCE then
       list(n.from, today, run)
     else
-      for sha in string.gmatch(a[i + BLOBS], '%S+') do redis.call('ZREM', p .. 'pinned', n.org.name .. '/' .. sha) end
+      for sha in string.gmatch(a[i + BLOBS], '%S+') do call('ZREM', p .. 'pinned', n.org.name .. '/' .. sha) end
     end
     inputs_of(l, n.org.name, a[i + BLOBS]).taken = true
   end
   local count = text(#taken)
-  redis.call('HINCRBY', p .. 'stats', 'queued', count)
-  redis.call('HINCRBY', p .. 'stats', 'accepted', count)
-  redis.call('ZADD', p .. 'queued', unpack(l.entries))
+  call('HINCRBY', p .. 'stats', 'queued', count)
+  call('HINCRBY', p .. 'stats', 'accepted', count)
+  call('ZADD', p .. 'queued', unpack(l.entries))
   for name, o in pairs(l.orgs) do
     if o.entries then
-      redis.call('HSET', p .. 'org:' .. name, 'month', text(o.month), 'used', text(o.used))
-      redis.call('ZADD', p .. 'runs:' .. name, unpack(o.entries))
-      redis.call('ZADD', p .. 'runs:' .. name .. ':queued', unpack(o.entries))
+      call('HSET', p .. 'org:' .. name, 'month', text(o.month), 'used', text(o.used))
+      call('ZADD', p .. 'runs:' .. name .. ':queued', unpack(o.entries))
     end
   end
   for id, project in pairs(l.projects) do
     if project.entries then
-      redis.call('HSET', p .. 'project:' .. id, 'runs', text(project.runs), 'updated', today)
-      redis.call('ZADD', p .. 'runs:' .. project.org .. ':' .. id, unpack(project.entries))
+      call('HSET', p .. 'project:' .. id, 'runs', text(project.runs), 'updated', today)
+      call('ZADD', p .. 'runs:' .. project.org .. ':' .. id, unpack(project.entries))
     end
   end
   for id, source in pairs(l.sources) do
     if source.entries then
-      redis.call('ZADD', p .. 'retries:' .. source.root, unpack(source.entries))
-      if source.dead then redis.call('ZREM', p .. 'dead:' .. source.org, id) end -- retried: a dead letter no longer
+      call('ZADD', p .. 'retries:' .. source.root, unpack(source.entries))
+      if source.dead then call('ZREM', p .. 'dead:' .. source.org, id) end -- retried: a dead letter no longer
     end
   end
   for _, inputs in pairs(l.inputs) do
     if inputs.taken then
-      for i = 1, #inputs, 3 do redis.call('ZADD', p .. 'retained', 'GT', till, inputs[i]) end
+      for i = 1, #inputs, 3 do call('ZADD', p .. 'retained', 'GT', till, inputs[i]) end
     end
   end
 end
@@ -238,7 +259,7 @@ local function number_retries(p, taken)
   for i = #taken, 1, -1 do
     local root = taken[i].from.root
     if root ~= '' then
-      local n = numbers[root] or redis.call('ZCARD', p .. 'retries:' .. root)
+      local n = numbers[root] or call('ZCARD', p .. 'retries:' .. root)
       taken[i].nth, numbers[root] = n, n - 1
     end
   end
@@ -258,15 +279,15 @@ end
 local function begin(p, a, n, today)
   local i, from, project = n.at, n.from, n.project
   local run, org, actor, source, class = a[i], n.org.name, a[i + ACTOR], a[i + SOURCE], a[i + CLASS]
-  local ticket = redis.call('XADD', p .. 'queue:' .. class, '*', 'run', run, 'epoch', '0')
-  redis.call('HSET', p .. 'run:' .. run, 'status', 'queued', 'seq', '1', 'epoch', '0',
+  local ticket = call('XADD', p .. 'queue:' .. class, '*', 'run', run, 'epoch', '0')
+  call('HSET', p .. 'run:' .. run, 'status', 'queued', 'seq', '1', 'epoch', '0',
     'history', '1 ' .. today .. ' queued ' .. actor .. '\n', 'org', org, 'project', project.id, 'where', 'stream',
     'stream', class, 'ticket', ticket, 'created', today, 'hold', a[1], 'fixed', a[i + FIXED], unpack(line_of(n, source)))
-  redis.call('XADD', p .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'run', run, 'seq', '1', 'type', 'run.queued',
+  call('XADD', p .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'run', run, 'seq', '1', 'type', 'run.queued',
     'name', '', 'at', today, 'org', org, 'project', project.id, 'by', actor,
     'cause', source == '' and 'start' or 'retry of ' .. source, 'epoch', '0',
     'trace', behind('\ntrace ', a[i + FIXED]) or '') -- the caller's: whoever joins traces begins here
-  if a[i + IDEM] ~= '' then redis.call('SET', p .. 'idem:' .. a[i + IDEM], a[i + FINGERPRINT] .. ' ' .. run, 'PX', a[3]) end
+  if a[i + IDEM] ~= '' then call('SET', p .. 'idem:' .. a[i + IDEM], a[i + FINGERPRINT] .. ' ' .. run, 'PX', a[3]) end
 end
 
 -- accept: 1 hold: ms that the inputs must stay (queue TTL + run deadline + 1 h)  2 depth: most runs that may be queued
@@ -278,53 +299,38 @@ end
 --   blobs      SHA-256 of the inputs, separated by spaces                       source run, or empty for a start
 --   actor      idem hash or empty                                               fingerprint of the request
 -- Answers {'ok', now, kept_until, and for each run, in order, one of}
---   {'accepted', project, runs of the project, queued, oldest, limit, used, month, root, nth,
+--   {'accepted', project, runs of the project, queued, limit, used, month, root, nth,
 --    seq and status of the source}   {'replayed' | 'repeated', run}   or refused: run_not_found project_not_found project_archived
 --   plan_inactive quota_exceeded inputs_not_retained queue_full idempotency_key_reused schema_mismatch
 local function accept(keys, a)
   if #a > 3 + MOST_RUNS * PER_RUN then return redis.error_reply('ERR too many runs in one call') end
   local p, now = keys[1], clock()
-  local l, kept_until, taken = look(p, now), now + tonumber(a[1]), {}
-  local answers = { 'ok', now, kept_until }
-  for i = 4, #a, PER_RUN do
-    local answer, n = decide(l, a, i, a[2])
-    answers[#answers + 1] = answer or n
-    taken[#taken + 1] = n
-  end
-  if #taken == 0 then return answers end
-
+  local kept_until = now + a[1]
   local today, till = stamp(now), stamp(kept_until)
+
+  -- Hardly ever is a call repeated, so whether it is need not be asked of each run beforehand: the first write tells.
+  local l = look(p, now, nil)
+  local answers, taken = decide_all(l, a, kept_until)
+  if #taken == 0 then return answers end
+  if not list_new(l, a, taken, today) then
+    l = look(p, now, {}) -- some are there: without them nobody finds less room, so all others are taken again
+    answers, taken = decide_all(l, a, kept_until)
+    if #taken == 0 then return answers end
+    list_new(l, a, taken, today)
+  end
+
   write_around(l, a, taken, today, till)
   number_retries(p, taken)
   for _, n in ipairs(taken) do begin(p, a, n, today) end
   for i = 4, #answers do
     local n = answers[i]
     if n.at then
-      answers[i] = { 'accepted', n.project.id, n.runs, n.queued, l.oldest, n.org.limit, n.used, n.org.month, n.from.root,
+      answers[i] = { 'accepted', n.project.id, n.runs, n.queued, n.org.limit, n.used, n.org.month, n.from.root,
         n.nth or 0, n.from.seq, n.from.status }
     end
   end
   return answers
 end
 
--- cancel: 1 run  2 org  3 token (made by the caller)  4 actor  5 reason  6 retention ms. From queued, running and
--- blocked at once; the epoch moves on, so whoever was working on it is fenced off.
--- Answers {'ok'} or {'refused', 'run_not_found' | 'run_not_cancelable', status}.
-local function cancel(keys, a)
-  local p, now = keys[1], clock()
-  local r = load(p, a[1])
-  if not r or r.org ~= a[2] then return { 'refused', 'run_not_found', '' } end
-  if not MAY.cancel[r.status] then
-    if r.status == 'canceled' and r.token == a[3] then return { 'ok' } end
-    return { 'refused', 'run_not_cancelable', r.status }
-  end
-  if r.status == 'running' then leave_running(p, r) else leave_waiting(p, r) end
-  r.epoch = r.epoch + 1
-  end_run(p, r, now, 'canceled', a[4], a[5], tonumber(a[6]), { 'verdict', 'canceled', 'token', a[3] })
-  note_act(p, 'cancel', r.id, a[4], a[5])
-  return { 'ok' }
-end
-
 register('accept', accept)
 register('forecast', forecast, { 'no-writes' })
-register('cancel', cancel, { 'allow-oom' })

@@ -4,10 +4,10 @@
 -- is harmless, one that is not read is lost.  Answers {'ok'} or {'refused', 'schema_mismatch', schema found}.
 local function init(keys, a)
   local p = keys[1]
-  local found = redis.call('HGET', p .. 'stats', 'schema')
+  local found = call('HGET', p .. 'stats', 'schema')
   if found and found ~= a[1] then return { 'refused', 'schema_mismatch', found } end
-  redis.call('HSETNX', p .. 'stats', 'schema', a[1])
-  redis.call('HSETNX', p .. 'swept', 'last', clock())
+  call('HSETNX', p .. 'stats', 'schema', a[1])
+  call('HSETNX', p .. 'swept', 'last', clock())
   for i = 2, #a do
     for _, group in ipairs({ GROUP, BELL }) do
       local made = redis.pcall('XGROUP', 'CREATE', p .. 'queue:' .. a[i], group, '0', 'MKSTREAM')
@@ -29,36 +29,36 @@ end
 local function drop_if_due(keys, a)
   local p, member = keys[1], a[1] .. '/' .. a[2]
   local now = clock()
-  local pinned = tonumber(redis.call('ZSCORE', p .. 'pinned', member) or 0)
-  if pinned <= now then redis.call('ZREM', p .. 'pinned', member) end
-  local till = math.max(pinned, tonumber(redis.call('ZSCORE', p .. 'retained', member) or 0))
+  local pinned = tonumber(call('ZSCORE', p .. 'pinned', member) or 0)
+  if pinned <= now then call('ZREM', p .. 'pinned', member) end
+  local till = math.max(pinned, tonumber(call('ZSCORE', p .. 'retained', member) or 0))
   if till > now then return { 'keep', till } end
   -- After a long standstill, holds may have ended of runs that a sweep has yet to take up again: they go first.
-  if #redis.call('ZRANGE', p .. 'leases', '-inf', now, 'BYSCORE', 'LIMIT', 0, 1) > 0 then return { 'keep', now } end
-  redis.call('ZREM', p .. 'retained', member)
+  if #call('ZRANGE', p .. 'leases', '-inf', now, 'BYSCORE', 'LIMIT', 0, 1) > 0 then return { 'keep', now } end
+  call('ZREM', p .. 'retained', member)
   return { 'drop' }
 end
 
 -- org_set: 1 org  2 plan or empty  3 runs per month, 'unlimited', or empty  4 actor. Makes the organisation if it is new.
 local function org_set(keys, a)
   local key = keys[1] .. 'org:' .. a[1]
-  redis.call('HSET', key, 'schema', SCHEMA)
-  redis.call('HSETNX', key, 'plan', 'active')
-  if a[2] ~= '' then redis.call('HSET', key, 'plan', a[2]) end
+  call('HSET', key, 'schema', SCHEMA)
+  call('HSETNX', key, 'plan', 'active')
+  if a[2] ~= '' then call('HSET', key, 'plan', a[2]) end
   if a[3] == 'unlimited' then
-    redis.call('HDEL', key, 'limit')
+    call('HDEL', key, 'limit')
   elseif a[3] ~= '' then
-    redis.call('HSET', key, 'limit', a[3])
+    call('HSET', key, 'limit', a[3])
   end
   if a[2] .. a[3] ~= '' then note_act(keys[1], 'plan', a[1], a[4] or '', a[2] .. ' ' .. a[3]) end
-  return { 'ok', redis.call('HGETALL', key) }
+  return { 'ok', call('HGETALL', key) }
 end
 
 -- project_archive: 1 project  2 actor. Answers {'ok'} or {'refused', 'project_not_found'}.
 local function project_archive(keys, a)
   local key = keys[1] .. 'project:' .. a[1]
-  if redis.call('EXISTS', key) == 0 then return { 'refused', 'project_not_found', '' } end
-  redis.call('HSET', key, 'status', 'archived', 'updated', clock())
+  if call('EXISTS', key) == 0 then return { 'refused', 'project_not_found', '' } end
+  call('HSET', key, 'status', 'archived', 'updated', clock())
   note_act(keys[1], 'archive', a[1], a[2] or '', '')
   return { 'ok' }
 end
@@ -66,7 +66,7 @@ end
 -- ready: a write in one round trip, so that a Redis which only reads (a replica, out of memory, disk full) is not ready.
 local function ready(keys)
   local now = clock()
-  redis.call('SET', keys[1] .. 'probe', now, 'PX', 60000)
+  call('SET', keys[1] .. 'probe', now, 'PX', 60000)
   return { 'ok', now }
 end
 

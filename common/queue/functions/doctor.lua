@@ -1,15 +1,10 @@
 -- The doctor: whether what Redis holds agrees with itself. Each check is one atomic look, so that it is true of a system
 -- at work too; a repair restores what the run's hash says, which is the truth, and leaves counting to `recount`.
 
--- A ticket that nobody has read yet; once read and not taken, it is never read again.
-local function is_unread(p, r)
+-- A ticket that nobody has read yet.
+local function has_ticket(p, r)
   local key = p .. 'queue:' .. (r.stream or '')
-  if not r.ticket or #redis.call('XRANGE', key, r.ticket, r.ticket) == 0 then return false end
-  local group = group_of(key)
-  local read_ms, read_n = string.match(group and group['last-delivered-id'] or '', '(%d+)-(%d+)')
-  local ms, n = string.match(r.ticket, '(%d+)-(%d+)')
-  read_ms, read_n, ms, n = tonumber(read_ms), tonumber(read_n), tonumber(ms), tonumber(n)
-  return read_ms ~= nil and (ms > read_ms or (ms == read_ms and n > read_n))
+  return r.ticket and #call('XRANGE', key, r.ticket, r.ticket) > 0 and is_after(r.ticket, read_up_to(p, r.stream))
 end
 
 local function is_json(text)
@@ -26,22 +21,22 @@ local function broken_part(p, r)
   if not TERMINAL[r.status] and not MAY.cancel[r.status] then return 'status ' .. r.status end
   if TERMINAL[r.status] and not tonumber(r.ended) then return 'ended' end
   local key = p .. 'run:' .. r.id
-  local fixed = '\n' .. (redis.call('HGET', key, 'fixed') or '')
-  local function fact(field) return redis.call('HGET', key, field) or string.match(fixed, '\n' .. field .. ' ([^\n]*)') end
+  local fixed = '\n' .. (call('HGET', key, 'fixed') or '')
+  local function fact(field) return call('HGET', key, field) or string.match(fixed, '\n' .. field .. ' ([^\n]*)') end
   if not is_json(fact('inputs')) then return 'inputs' end
   -- An earlier build of this schema wrote `doc`, which said what `mode` and `user` say.
   local doc = fact('doc')
   if doc and not is_json(doc) or not doc and not fact('mode') then return 'doc' end
-  for line in string.gmatch(redis.call('HGET', key, 'steps') or '', '[^\n]+') do
+  for line in string.gmatch(call('HGET', key, 'steps') or '', '[^\n]+') do
     local more = string.match(line, '^%d+ %d+ %S+ %d+ %S+ %d+ %S+ %d+ %S+(.*)$')
     if not more or more ~= '' and not is_json(more) then return 'steps' end
   end
   local n = 0
-  local facts = redis.call('HGET', key, 's.0')
+  local facts = call('HGET', key, 's.0')
   while facts do
     if not is_json(facts) then return 's.' .. n end
     n = n + 1
-    facts = redis.call('HGET', key, 's.' .. n)
+    facts = call('HGET', key, 's.' .. n)
   end
 end
 
@@ -49,21 +44,21 @@ end
 local function check_whole(p, now, r, hold_ms, say)
   local key, ended = p .. 'run:' .. r.id, TERMINAL[r.status]
   local function entry(zset, wanted, score)
-    local there = redis.call('ZSCORE', p .. zset, r.id)
+    local there = call('ZSCORE', p .. zset, r.id)
     if there and not wanted then
-      say('stray_entry', zset, function() redis.call('ZREM', p .. zset, r.id) end)
+      say('stray_entry', zset, function() call('ZREM', p .. zset, r.id) end)
     elseif wanted and not there then
-      say('missing_entry', zset, function() redis.call('ZADD', p .. zset, score, r.id) end)
+      say('missing_entry', zset, function() call('ZADD', p .. zset, score, r.id) end)
     end
   end
-  local expires = tonumber(redis.call('HGET', key, 'expires') or '') or now
+  local expires = tonumber(call('HGET', key, 'expires') or '') or now
   entry('queued', r.status == 'queued', now)
   entry('delayed', r.status == 'queued' and r.where == 'delayed', now) -- the sweep takes it from there
   local held = r.status == 'queued' and r.where == 'held' and r.held_by and r.held_by ~= ''
   if r.held_by and r.held_by ~= '' then
     entry('held:' .. r.held_by, held, r.created)
-    if held and redis.call('SISMEMBER', p .. 'holds', r.held_by) == 0 then -- where the sweep looks
-      say('missing_entry', 'holds', function() redis.call('SADD', p .. 'holds', r.held_by) end)
+    if held and call('SISMEMBER', p .. 'holds', r.held_by) == 0 then -- where the sweep looks
+      say('missing_entry', 'holds', function() call('SADD', p .. 'holds', r.held_by) end)
     end
   end
   entry('leases', r.status == 'running', now)
@@ -71,10 +66,10 @@ local function check_whole(p, now, r, hold_ms, say)
   if r.status == 'blocked' then entry('blocked:' .. (r.tool or ''), true, now) end
   entry('ended', ended, r.status == 'expired' and now + RECORDS_KEPT or expires)
 
-  if r.status == 'queued' and r.where ~= 'delayed' and not held and (r.where ~= 'stream' or not is_unread(p, r)) then
+  if r.status == 'queued' and r.where ~= 'delayed' and not held and (r.where ~= 'stream' or not has_ticket(p, r)) then
     say('ticket_lost', tostring(r.stream) .. ' ' .. tostring(r.ticket), function()
       r.epoch = r.epoch + 1
-      redis.call('ZADD', p .. 'queued', now, r.id)
+      call('ZADD', p .. 'queued', now, r.id)
       move(p, r, now, 'queued', 'doctor', 'its ticket was lost', { 'where', 'stream', 'stream', 'again', 'ticket',
         enqueue(p, r, 'again'), 'worker', '' })
     end)
@@ -89,7 +84,7 @@ local function check_whole(p, now, r, hold_ms, say)
         say('ticket_not_pending', detail) -- trimmed meanwhile: only a count is wrong, until the run ends
       else
         say('ticket_not_pending', detail, function()
-          redis.call('XCLAIM', stream, GROUP, r.worker, 0, r.ticket, 'FORCE', 'JUSTID')
+          call('XCLAIM', stream, GROUP, r.worker, 0, r.ticket, 'FORCE', 'JUSTID')
         end)
       end
     end
@@ -99,13 +94,13 @@ local function check_whole(p, now, r, hold_ms, say)
   entry('runs:' .. r.org .. ':' .. r.project, true, r.created)
   for _, status in ipairs(STATUSES) do entry('runs:' .. r.org .. ':' .. status, r.status == status, r.created) end
   if r.root ~= '' then entry('retries:' .. r.root, true, r.created) end
-  if redis.call('EXISTS', p .. 'project:' .. r.project) == 0 then say('project_missing', r.project) end
+  if call('EXISTS', p .. 'project:' .. r.project) == 0 then say('project_missing', r.project) end
 
   if r.status == 'expired' then return '' end
   local till = ended and expires or now + 1
   local shas = r.kept .. ' ' .. r.made
   for sha in string.gmatch(shas, '%S+') do
-    local held = tonumber(redis.call('ZSCORE', p .. 'retained', r.org .. '/' .. sha) or 0)
+    local held = tonumber(call('ZSCORE', p .. 'retained', r.org .. '/' .. sha) or 0)
     if held < till and till > now then
       say('blob_not_held', sha, function() hold(p, r.org, sha, ended and expires or now + hold_ms) end)
     end
@@ -127,17 +122,17 @@ local function examine(keys, a)
     end
     local r = load(p, a[i])
     local broken = r and broken_part(p, r)
-    if not r and redis.call('EXISTS', p .. 'run:' .. a[i]) == 1 then broken = 'status' end
+    if not r and call('EXISTS', p .. 'run:' .. a[i]) == 1 then broken = 'status' end
     if broken then
       say('broken_record', broken)
     elseif not r then
       for _, zset in ipairs({ 'queued', 'delayed', 'leases', 'blocked', 'ended' }) do
-        if redis.call('ZSCORE', p .. zset, a[i]) then
-          say('entry_without_run', zset, function() redis.call('ZREM', p .. zset, a[i]) end)
+        if call('ZSCORE', p .. zset, a[i]) then
+          say('entry_without_run', zset, function() call('ZREM', p .. zset, a[i]) end)
         end
       end
     else
-      local v = redis.call('HMGET', p .. 'run:' .. r.id, 'root', 'worker')
+      local v = call('HMGET', p .. 'run:' .. r.id, 'root', 'worker')
       r.root, r.worker = v[1] or '', v[2] or ''
       found[2], found[3] = r.status, r.org
       found[4] = check_whole(p, now, r, tonumber(a[2]), say)
@@ -152,8 +147,8 @@ end
 local function examine_index(keys, a)
   local p, reply = keys[1], { 'ok' }
   for i = 3, #a do
-    if redis.call('EXISTS', p .. 'run:' .. a[i]) == 0 and redis.call('ZSCORE', p .. a[2], a[i]) then
-      if a[1] == '1' then redis.call('ZREM', p .. a[2], a[i]) end
+    if call('EXISTS', p .. 'run:' .. a[i]) == 0 and call('ZSCORE', p .. a[2], a[i]) then
+      if a[1] == '1' then call('ZREM', p .. a[2], a[i]) end
       reply[#reply + 1] = a[i]
     end
   end
@@ -166,11 +161,11 @@ local function examine_pending(keys, a)
   local p, reply = keys[1], { 'ok' }
   local key = p .. 'queue:' .. a[2]
   for i = 3, #a do
-    if #redis.call('XPENDING', key, GROUP, a[i], a[i], 1) > 0 then
-      local ticket = redis.call('XRANGE', key, a[i], a[i])[1]
+    if #call('XPENDING', key, GROUP, a[i], a[i], 1) > 0 then
+      local ticket = call('XRANGE', key, a[i], a[i])[1]
       local r = ticket and ticket[2][2] and load(p, ticket[2][2])
       if not r or r.status ~= 'running' or r.ticket ~= a[i] or r.stream ~= a[2] then
-        if a[1] == '1' then redis.call('XACK', key, GROUP, a[i]) end
+        if a[1] == '1' then call('XACK', key, GROUP, a[i]) end
         reply[#reply + 1] = a[i]
       end
     end
@@ -183,7 +178,7 @@ local ENDED_COUNTS = { 'complete', 'ready', 'failed', 'expired', 'canceled', 'fo
 
 -- endings (read only): the counters of ended runs as one text: equal texts, no run has ended, come or gone in between.
 local function endings(keys)
-  local v = redis.call('HMGET', keys[1] .. 'stats', unpack(ENDED_COUNTS))
+  local v = call('HMGET', keys[1] .. 'stats', unpack(ENDED_COUNTS))
   for i = 1, #v do v[i] = v[i] or '0' end
   return table.concat(v, ' ')
 end
@@ -192,7 +187,7 @@ end
 local function ghosts_in(p, stream)
   local group = group_of(p .. 'queue:' .. stream)
   if not group then return nil end
-  local unread = redis.call('XRANGE', p .. 'queue:' .. stream, '(' .. group['last-delivered-id'], '+', 'COUNT', MOST_UNREAD)
+  local unread = call('XRANGE', p .. 'queue:' .. stream, '(' .. group['last-delivered-id'], '+', 'COUNT', MOST_UNREAD)
   if #unread == MOST_UNREAD then return nil end
   local ghosts = 0
   for _, entry in ipairs(unread) do
@@ -209,16 +204,16 @@ local function recount(keys, a)
   local p = keys[1]
   local reply = { 'ok', endings(keys) == a[3] and 1 or 0 }
   local function compare(counter, is)
-    local says = tonumber(redis.call('HGET', p .. 'stats', counter) or 0)
+    local says = tonumber(call('HGET', p .. 'stats', counter) or 0)
     if says == is then return end
-    if a[1] == '1' then redis.call('HSET', p .. 'stats', counter, is) end
+    if a[1] == '1' then call('HSET', p .. 'stats', counter, is) end
     reply[#reply + 1] = { counter, tostring(says), tostring(is) }
   end
-  compare('queued', redis.call('ZCARD', p .. 'queued'))
-  compare('running', redis.call('ZCARD', p .. 'leases'))
-  compare('blocked', redis.call('ZCARD', p .. 'blocked'))
+  compare('queued', call('ZCARD', p .. 'queued'))
+  compare('running', call('ZCARD', p .. 'leases'))
+  compare('blocked', call('ZCARD', p .. 'blocked'))
   local held = 0
-  for _, what in ipairs(redis.call('SMEMBERS', p .. 'holds')) do held = held + redis.call('ZCARD', p .. 'held:' .. what) end
+  for _, what in ipairs(call('SMEMBERS', p .. 'holds')) do held = held + call('ZCARD', p .. 'held:' .. what) end
   compare('held', held)
   local ghosts = 0
   for stream in string.gmatch(a[2], '%S+') do

@@ -1,5 +1,10 @@
 -- What all functions share: the clock, the record, the feed, and the counters.
 
+-- What is looked up once: a global costs two tables at each use, and a library's `redis` has its `call` only while a function
+-- runs (see `register`).
+local call
+local tonumber, pairs, ipairs, unpack, string, table, math = tonumber, pairs, ipairs, unpack, string, table, math
+
 local SCHEMA = '1'
 local EVENTS_KEPT = '20000'
 local FENCED_KEPT = '1000'
@@ -27,9 +32,9 @@ end
 -- Milliseconds since the epoch by Redis' clock, the only clock that decides anything; `stamp` is a time as text.
 local stamped, stamp_text = 0, '0'
 local function clock()
-  local t = redis.call('TIME')
+  local t = call('TIME')
   stamp_text = t[1] .. string.sub('00000' .. t[2], -6, -4)
-  stamped = tonumber(stamp_text)
+  stamped = stamp_text + 0
   return stamped
 end
 
@@ -60,22 +65,22 @@ local function put(lists, key, first, second)
 end
 
 local function zadd(w, key, score, member)
-  if w then put(w.zadd, key, score, member) else redis.call('ZADD', key, score, member) end
+  if w then put(w.zadd, key, score, member) else call('ZADD', key, score, member) end
 end
 
 local function zrem(w, key, member)
-  if w then put(w.zrem, key, member) else redis.call('ZREM', key, member) end
+  if w then put(w.zrem, key, member) else call('ZREM', key, member) end
 end
 
 local function xack(w, key, ticket)
-  if w then put(w.xack, key, ticket) else redis.call('XACK', key, GROUP, ticket) end
+  if w then put(w.xack, key, ticket) else call('XACK', key, GROUP, ticket) end
 end
 
 local function count(p, field, by, w)
   if w then
     w.counts[field] = (w.counts[field] or 0) + by
   else
-    redis.call('HINCRBY', p .. 'stats', field, text(by))
+    call('HINCRBY', p .. 'stats', field, text(by))
   end
 end
 
@@ -86,22 +91,22 @@ local function hold(p, org, shas, till, w)
     if w then
       w.held[blob] = math.max(w.held[blob] or 0, till)
     else
-      redis.call('ZADD', p .. 'retained', 'GT', stamp(till), blob)
+      call('ZADD', p .. 'retained', 'GT', stamp(till), blob)
     end
   end
 end
 
 local function write_put_off(p, w)
-  for key, list in pairs(w.zrem) do redis.call('ZREM', key, unpack(list)) end
-  for key, list in pairs(w.zadd) do redis.call('ZADD', key, unpack(list)) end
-  for key, list in pairs(w.xack) do redis.call('XACK', key, GROUP, unpack(list)) end
-  for blob, till in pairs(w.held) do redis.call('ZADD', p .. 'retained', 'GT', stamp(till), blob) end
-  for field, by in pairs(w.counts) do redis.call('HINCRBY', p .. 'stats', field, text(by)) end
+  for key, list in pairs(w.zrem) do call('ZREM', key, unpack(list)) end
+  for key, list in pairs(w.zadd) do call('ZADD', key, unpack(list)) end
+  for key, list in pairs(w.xack) do call('XACK', key, GROUP, unpack(list)) end
+  for blob, till in pairs(w.held) do call('ZADD', p .. 'retained', 'GT', stamp(till), blob) end
+  for field, by in pairs(w.counts) do call('HINCRBY', p .. 'stats', field, text(by)) end
 end
 
 -- For how long a run's inputs are held. An earlier build of this schema wrote no `hold`; it is what it kept the inputs for.
 local function hold_of(r)
-  return tonumber(r.hold or tonumber(r.keptUntil or 0) - tonumber(r.created or 0))
+  return tonumber(r.hold or tonumber(r.kept_until or 0) - tonumber(r.created or 0))
 end
 
 -- What stands behind `mark` in `words`, from `at` on, and where that is. By a plain search: a pattern that is not anchored is
@@ -124,20 +129,20 @@ local function kept_of(kept, fixed)
 end
 
 local function load(p, id)
-  local v = redis.call('HMGET', p .. 'run:' .. id, 'status', 'epoch', 'token', 'seq', 'org', 'project', 'where',
+  local v = call('HMGET', p .. 'run:' .. id, 'status', 'epoch', 'token', 'seq', 'org', 'project', 'where',
     'stream', 'ticket', 'history', 'created', 'kept', 'made', 'lost', 'ended', 'tool', 'hold', 'keptUntil', 'heldBy',
     'fixed')
   if not v[1] then return nil end
   return { id = id, status = v[1], epoch = tonumber(v[2]), token = v[3], seq = tonumber(v[4]), org = v[5],
     project = v[6], where = v[7], stream = v[8], ticket = v[9], history = v[10] or '', created = v[11],
     kept = kept_of(v[12], v[20]), made = v[13] or '', lost = tonumber(v[14] or 0), ended = v[15], tool = v[16], held_by = v[19],
-    hold = hold_of({ hold = v[17], keptUntil = v[18], created = v[11] }) }
+    hold = v[17], kept_until = v[18] }
 end
 
 -- The live feed. `what` is `run.<status>` or `step.<status>` (then `name` is the step's); seq orders the events of one run.
 -- What is said here can be rebuilt from the run's hash (`history`, `steps` and `trail`) when the feed has been trimmed.
 local function announce(p, r, now, what, name, actor, cause)
-  redis.call('XADD', p .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'run', r.id, 'seq', text(r.seq), 'type', what,
+  call('XADD', p .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'run', r.id, 'seq', text(r.seq), 'type', what,
     'name', name, 'at', stamp(now), 'org', r.org, 'project', r.project, 'by', actor, 'cause', cause,
     'epoch', text(r.epoch))
 end
@@ -163,39 +168,40 @@ local function move(p, r, now, status, actor, cause, fields, w)
   r.status = status
   local seq = text(r.seq)
   r.history = latest(r.history, HISTORY_KEPT) .. seq .. ' ' .. stamp(now) .. ' ' .. status .. ' ' .. actor .. '\n'
-  redis.call('HSET', p .. 'run:' .. r.id, 'status', status, 'seq', seq, 'epoch', text(r.epoch), 'history', r.history,
+  call('HSET', p .. 'run:' .. r.id, 'status', status, 'seq', seq, 'epoch', text(r.epoch), 'history', r.history,
     unpack(fields))
   announce(p, r, now, 'run.' .. status, '', actor, cause)
 end
 
 -- A queued run's ticket. The epoch in it makes it worthless as soon as the run has moved on.
 local function enqueue(p, r, stream)
-  return redis.call('XADD', p .. 'queue:' .. stream, '*', 'run', r.id, 'epoch', text(r.epoch))
+  return call('XADD', p .. 'queue:' .. stream, '*', 'run', r.id, 'epoch', text(r.epoch))
 end
 
 -- Blobs that are being written are `pinned` in the same way, and retained when a run takes them: what is only pinned may not
 -- be there yet, and nobody else may count on it.
 local function pin_blobs(p, org, shas, till)
   local t = stamp(till)
-  for sha in string.gmatch(shas, '%S+') do redis.call('ZADD', p .. 'pinned', 'GT', t, org .. '/' .. sha) end
+  for sha in string.gmatch(shas, '%S+') do call('ZADD', p .. 'pinned', 'GT', t, org .. '/' .. sha) end
 end
 
 local function take_pinned(p, org, shas, till)
   hold(p, org, shas, till)
-  for sha in string.gmatch(shas, '%S+') do redis.call('ZREM', p .. 'pinned', org .. '/' .. sha) end
+  for sha in string.gmatch(shas, '%S+') do call('ZREM', p .. 'pinned', org .. '/' .. sha) end
 end
 
 -- The same for a live run that begins to wait again: what it needs is held for as long as at its accept, so that neither
 -- waiting, being blocked nor being handed on can outlast it. Answers until when, for the hash.
 local function hold_on(p, r, now)
-  hold(p, r.org, r.kept .. ' ' .. r.made, now + r.hold)
-  return stamp(now + r.hold)
+  local till = now + hold_of(r)
+  hold(p, r.org, r.kept .. ' ' .. r.made, till)
+  return stamp(till)
 end
 
 local function requeue(p, r, now, stream, actor, cause, fields)
   r.epoch = r.epoch + 1
   local ticket = enqueue(p, r, stream)
-  redis.call('ZADD', p .. 'queued', stamp(now), r.id) -- not by accept time: the queue TTL is for runs that nobody takes
+  call('ZADD', p .. 'queued', stamp(now), r.id) -- not by accept time: the queue TTL is for runs that nobody takes
   count(p, 'queued', 1)
   move(p, r, now, 'queued', actor, cause, add(fields, 'where', 'stream', 'stream', stream, 'ticket', ticket,
     'worker', '', 'keptUntil', hold_on(p, r, now)))
@@ -203,11 +209,27 @@ end
 
 -- What XINFO says of our group on a stream, by field; nil if there is no such group.
 local function group_of(stream)
-  for _, group in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+  for _, group in ipairs(call('XINFO', 'GROUPS', stream)) do
     local g = {}
     for i = 1, #group, 2 do g[group[i]] = group[i + 1] end
     if g.name == GROUP then return g end
   end
+end
+
+-- Whether one id of a stream comes after another.
+local function is_after(id, other)
+  local ms, n = string.match(id, '^(%d+)-(%d+)$')
+  local other_ms, other_n = string.match(other, '^(%d+)-(%d+)$')
+  if not ms or not other_ms then return false end
+  ms, n, other_ms, other_n = tonumber(ms), tonumber(n), tonumber(other_ms), tonumber(other_n)
+  return ms > other_ms or (ms == other_ms and n > other_n)
+end
+
+-- Up to which ticket a stream has been read; what was read and not taken is never read again. Nothing has this id if there is
+-- no such stream.
+local function read_up_to(p, stream)
+  local group = group_of(p .. 'queue:' .. stream)
+  return group and group['last-delivered-id'] or ''
 end
 
 -- Takes a running run out of everything that says it is running.
@@ -221,19 +243,19 @@ end
 -- counts, and the claim that meets it acknowledges it.
 local function leave_waiting(p, r)
   if r.status == 'queued' then
-    redis.call('ZREM', p .. 'queued', r.id)
+    call('ZREM', p .. 'queued', r.id)
     count(p, 'queued', -1)
     if r.where == 'delayed' then
-      redis.call('ZREM', p .. 'delayed', r.id)
+      call('ZREM', p .. 'delayed', r.id)
     elseif r.where == 'held' then
-      redis.call('ZREM', p .. 'held:' .. (r.held_by or ''), r.id)
+      call('ZREM', p .. 'held:' .. (r.held_by or ''), r.id)
       count(p, 'held', -1)
     else
       count(p, 'ghosts', 1)
     end
   else
-    redis.call('ZREM', p .. 'blocked:' .. r.tool, r.id)
-    redis.call('ZREM', p .. 'blocked', r.id)
+    call('ZREM', p .. 'blocked:' .. r.tool, r.id)
+    call('ZREM', p .. 'blocked', r.id)
     count(p, 'blocked', -1)
   end
 end
@@ -252,17 +274,17 @@ local function end_run(p, r, now, status, actor, cause, retention, fields, w)
   local was = r.status
   move(p, r, now, status, actor, cause, add(fields, 'where', '', 'ended', stamp(now), 'expires', till), w)
   -- Ended runs are many, and need less. The ticket of one that was queued may be a ghost, which is known by it.
-  redis.call('HDEL', p .. 'run:' .. r.id, 'current', 'claimed', 'hold', 'keptUntil', unpack(was == 'running' and OF_TICKET or {}))
+  call('HDEL', p .. 'run:' .. r.id, 'current', 'claimed', 'hold', 'keptUntil', unpack(was == 'running' and OF_TICKET or {}))
 end
 
 -- How often which step failed with which code, per organisation and day, and which run was the last.
 local function count_failure(p, r, now, code, step)
   local key = p .. 'failures:' .. r.org .. ':' .. text(math.floor(now / 86400000))
   local group = step .. ' ' .. code
-  if redis.call('HLEN', key) >= MOST_FAILURE_FIELDS and redis.call('HEXISTS', key, 'n ' .. group) == 0 then group = ' other' end
-  redis.call('HINCRBY', key, 'n ' .. group, '1')
-  redis.call('HSET', key, 'l ' .. group, stamp(now) .. ' ' .. r.id)
-  redis.call('EXPIRE', key, 8 * 86400)
+  if call('HLEN', key) >= MOST_FAILURE_FIELDS and call('HEXISTS', key, 'n ' .. group) == 0 then group = ' other' end
+  call('HINCRBY', key, 'n ' .. group, '1')
+  call('HSET', key, 'l ' .. group, stamp(now) .. ' ' .. r.id)
+  call('EXPIRE', key, 8 * 86400)
 end
 
 -- Lists a run that was given up on, with the reason, the step, and the last that was heard of it: in a log of all, and
@@ -271,15 +293,19 @@ local function bury(p, r, now, code, step, message)
   local letters = p .. 'dead:' .. r.org
   count_failure(p, r, now, code, step)
   local created = tonumber(r.created) and r.created or stamp(now)
-  redis.call('ZADD', p .. 'errors:' .. r.org .. ':' .. code, created, r.id) -- until the record is forgotten
+  call('ZADD', p .. 'errors:' .. r.org .. ':' .. code, created, r.id) -- until the record is forgotten
   count(p, 'buried', 1)
-  redis.call('HSET', p .. 'run:' .. r.id, 'deadStep', step, 'deadMessage', message)
-  redis.call('ZADD', letters, stamp(now), r.id)
-  redis.call('ZREMRANGEBYRANK', letters, '0', -(DEAD_KEPT + 1))
-  redis.call('XADD', p .. 'dead', 'MAXLEN', '~', DEAD_KEPT, '*', 'run', r.id, 'org', r.org, 'project', r.project,
+  call('HSET', p .. 'run:' .. r.id, 'deadStep', step, 'deadMessage', message)
+  call('ZADD', letters, stamp(now), r.id)
+  call('ZREMRANGEBYRANK', letters, '0', -(DEAD_KEPT + 1))
+  call('XADD', p .. 'dead', 'MAXLEN', '~', DEAD_KEPT, '*', 'run', r.id, 'org', r.org, 'project', r.project,
     'code', code, 'step', step, 'message', message, 'epoch', r.epoch)
 end
 
 local function register(name, callback, flags)
-  redis.register_function { function_name = '@PREFIX@' .. name, callback = callback, flags = flags }
+  local function answer(keys, a)
+    call = redis.call
+    return callback(keys, a)
+  end
+  redis.register_function { function_name = '@PREFIX@' .. name, callback = answer, flags = flags }
 end

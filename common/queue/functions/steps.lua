@@ -12,7 +12,7 @@ end
 -- The events of a line that is about to be replaced go into `trail`: two lines `<seq> <at> <type> <name>`.
 local function keep_story(p, r, begun, begun_at, ended, ended_at, told)
   local name = string.match(told, '^%S+ %S+ (%S+)') or ''
-  r.trail = r.trail or redis.call('HGET', p .. 'run:' .. r.id, 'trail') or ''
+  r.trail = r.trail or call('HGET', p .. 'run:' .. r.id, 'trail') or ''
   if begun ~= '0' then r.trail = r.trail .. begun .. ' ' .. begun_at .. ' step.running ' .. name .. '\n' end
   if ended ~= '0' then
     r.trail = r.trail .. ended .. ' ' .. ended_at .. ' step.' .. string.match(told, '^%S+') .. ' ' .. name .. '\n'
@@ -55,7 +55,7 @@ local function record_steps(p, r, now, a, first, last, worker, fields)
       local line = '\n' .. n .. ' ' .. begun .. ' ' .. begun_at .. ' ' .. ended .. ' ' .. ended_at .. ' ' .. epoch .. ' ' .. said
       steps = from and string.sub(steps, 1, from - 1) .. line .. string.sub(steps, to + 1) or steps .. line
       if a[i + 4] ~= '' then
-        r.made = r.made or redis.call('HGET', p .. 'run:' .. r.id, 'made') or ''
+        r.made = r.made or call('HGET', p .. 'run:' .. r.id, 'made') or ''
         r.made = r.made == '' and a[i + 5] or r.made .. ' ' .. a[i + 5]
         r.makes = true
         add(fields, 'a.' .. n, a[i + 4], 'made', r.made)

@@ -9,12 +9,12 @@ local BACK_WITHIN = 4000 -- ms after an outage: workers wait up to 2 s between t
 -- ended then says nothing about its worker. Answers that span of ends, or nil; it is kept, for a sweep is bounded and
 -- the next one must know it too.
 local function time_away(p, now, lease)
-  local v = redis.call('HMGET', p .. 'swept', 'last', 'from', 'to')
+  local v = call('HMGET', p .. 'swept', 'last', 'from', 'to')
   local last = tonumber(v[1] or now)
-  if not v[1] or now - last >= 1000 or now < last then redis.call('HSET', p .. 'swept', 'last', now) end
+  if not v[1] or now - last >= 1000 or now < last then call('HSET', p .. 'swept', 'last', now) end
   if now - last > 1000 + lease / 3 then
     local to = now + BACK_WITHIN
-    redis.call('HSET', p .. 'swept', 'from', last, 'to', to)
+    call('HSET', p .. 'swept', 'from', last, 'to', to)
     return last, to
   end
   return tonumber(v[2] or 0), tonumber(v[3] or -1)
@@ -23,35 +23,35 @@ end
 -- The step in hand did not have its try.
 local function interrupt_step(p, r)
   local key, n = p .. 'run:' .. r.id, 0
-  local steps = redis.call('HGET', key, 'steps')
+  local steps = call('HGET', key, 'steps')
   if steps then
-    redis.call('HSET', key, 'steps', (string.gsub(steps, '(\n%d+ %S+ %S+ 0 0 %S+) running ', '%1 interrupted ', 1)))
+    call('HSET', key, 'steps', (string.gsub(steps, '(\n%d+ %S+ %S+ 0 0 %S+) running ', '%1 interrupted ', 1)))
     return
   end
   -- As an earlier build of this schema wrote it: a field for each step.
-  local facts = redis.call('HGET', key, 's.0')
+  local facts = call('HGET', key, 's.0')
   while facts do
     local changed, found = string.gsub(facts, '"status":"running"', '"status":"interrupted"', 1)
     if found > 0 then
-      redis.call('HSET', key, 's.' .. n, changed)
+      call('HSET', key, 's.' .. n, changed)
       return
     end
     n = n + 1
-    facts = redis.call('HGET', key, 's.' .. n)
+    facts = call('HGET', key, 's.' .. n)
   end
 end
 
 local function lost_lease(p, now, id, actor, most_lost, retention, excused)
   local r = load(p, id)
   if not r or r.status ~= 'running' then
-    redis.call('ZREM', p .. 'leases', id)
+    call('ZREM', p .. 'leases', id)
     return
   end
   leave_running(p, r)
-  local excuses = tonumber(redis.call('HGET', p .. 'run:' .. id, 'excused') or 0)
+  local excuses = tonumber(call('HGET', p .. 'run:' .. id, 'excused') or 0)
   if excused and excuses < MOST_EXCUSED then
     interrupt_step(p, r)
-    redis.call('HDEL', p .. 'run:' .. id, 'claimed') -- nor does its deadline count that time
+    call('HDEL', p .. 'run:' .. id, 'claimed') -- nor does its deadline count that time
     count(p, 'recovered', 1)
     requeue(p, r, now, 'again', actor, 'lease ended while Redis was away', { 'token', '', 'excused', text(excuses + 1) })
     return
@@ -59,7 +59,7 @@ local function lost_lease(p, now, id, actor, most_lost, retention, excused)
   local lost = r.lost + 1
   if lost >= most_lost then
     r.epoch = r.epoch + 1
-    local step = redis.call('HGET', p .. 'run:' .. id, 'current') or ''
+    local step = call('HGET', p .. 'run:' .. id, 'current') or ''
     bury(p, r, now, 'poison_run', step, 'lost its worker ' .. lost .. ' times')
     end_run(p, r, now, 'failed', actor, 'poison_run', retention,
       { 'verdict', 'failed', 'error', 'poison_run', 'lost', text(lost) })
@@ -72,15 +72,15 @@ end
 
 -- Deletes the record of an ended run with every index entry that leads to it.
 local function forget(p, id)
-  local v = redis.call('HMGET', p .. 'run:' .. id, 'org', 'project', 'root', 'status', 'error')
-  redis.call('ZREM', p .. 'runs:' .. v[1], id)
-  if v[5] and v[5] ~= '' then redis.call('ZREM', p .. 'errors:' .. v[1] .. ':' .. v[5], id) end
-  redis.call('ZREM', p .. 'runs:' .. v[1] .. ':' .. v[4], id)
-  redis.call('ZREM', p .. 'runs:' .. v[1] .. ':' .. v[2], id)
-  if v[3] and v[3] ~= '' then redis.call('ZREM', p .. 'retries:' .. v[3], id) end
-  redis.call('ZREM', p .. 'dead:' .. v[1], id)
-  redis.call('DEL', p .. 'run:' .. id)
-  redis.call('ZREM', p .. 'ended', id)
+  local v = call('HMGET', p .. 'run:' .. id, 'org', 'project', 'root', 'status', 'error')
+  call('ZREM', p .. 'runs:' .. v[1], id)
+  if v[5] and v[5] ~= '' then call('ZREM', p .. 'errors:' .. v[1] .. ':' .. v[5], id) end
+  call('ZREM', p .. 'runs:' .. v[1] .. ':' .. v[4], id)
+  call('ZREM', p .. 'runs:' .. v[1] .. ':' .. v[2], id)
+  if v[3] and v[3] ~= '' then call('ZREM', p .. 'retries:' .. v[3], id) end
+  call('ZREM', p .. 'dead:' .. v[1], id)
+  call('DEL', p .. 'run:' .. id)
+  call('ZREM', p .. 'ended', id)
   count(p, 'expired', -1)
   count(p, 'forgotten', 1)
 end
@@ -92,7 +92,7 @@ local function age(p, now, id, actor)
   -- A record that somebody broke is nobody's to delete, and must not keep the others: doctor tells of it.
   local broken = r and not (r.org and r.project and r.seq and r.epoch and tonumber(r.ended) and tonumber(r.created))
   if not r or broken or not TERMINAL[r.status] then
-    redis.call('ZREM', p .. 'ended', id)
+    call('ZREM', p .. 'ended', id)
     return
   end
   local last_day = tonumber(r.ended) + RECORDS_KEPT
@@ -104,27 +104,27 @@ local function age(p, now, id, actor)
     forget(p, id)
     return
   end
-  redis.call('ZADD', p .. 'ended', math.max(now + 1, last_day), id)
+  call('ZADD', p .. 'ended', math.max(now + 1, last_day), id)
 end
 
 -- Drops tickets that every reader is done with. Never XDEL: on 7.0 it can turn a group's lag into nil.
 local function trim(p, stream)
   local key = p .. 'queue:' .. stream
-  local pending = redis.call('XPENDING', key, GROUP)
+  local pending = call('XPENDING', key, GROUP)
   local bound = pending[2]
   if not bound then
     local group = group_of(key)
     bound = group and group['last-delivered-id']
   end
-  if bound and bound ~= '0-0' then redis.call('XTRIM', key, 'MINID', '~', bound, 'LIMIT', 10000) end
+  if bound and bound ~= '0-0' then call('XTRIM', key, 'MINID', '~', bound, 'LIMIT', 10000) end
 end
 
 -- XINFO's `lag` counts the entries that a group has read, and Redis 7.0 forgets that count when it restarts: its append-only
 -- file says how far the group has come, not over how many entries. People scale by lag, so it is set right again: what is
 -- unread are the tickets of queued runs that are not held, and ghosts. The last stream may be long, so the others are counted.
 local function mend_lag(p, streams)
-  local v = redis.call('HMGET', p .. 'stats', 'ghosts', 'held')
-  local unread = redis.call('ZCARD', p .. 'queued') - redis.call('ZCARD', p .. 'delayed') + tonumber(v[1] or 0) - tonumber(v[2] or 0)
+  local v = call('HMGET', p .. 'stats', 'ghosts', 'held')
+  local unread = call('ZCARD', p .. 'queued') - call('ZCARD', p .. 'delayed') + tonumber(v[1] or 0) - tonumber(v[2] or 0)
   local groups, lag = {}, 0
   for i, stream in ipairs(streams) do
     groups[i] = group_of(p .. 'queue:' .. stream)
@@ -134,18 +134,18 @@ local function mend_lag(p, streams)
   if lag == unread then return end
   for i, stream in ipairs(streams) do
     local key, group, facts = p .. 'queue:' .. stream, groups[i], {}
-    local said = redis.call('XINFO', 'STREAM', key)
+    local said = call('XINFO', 'STREAM', key)
     for n = 1, #said, 2 do facts[said[n]] = said[n + 1] end
     local here = math.max(0, unread)
     if group['last-delivered-id'] == facts['last-generated-id'] then
       here = 0
     elseif i < #streams then
-      here = #redis.call('XRANGE', key, '(' .. group['last-delivered-id'], '+', 'COUNT', MOST_COUNTED)
+      here = #call('XRANGE', key, '(' .. group['last-delivered-id'], '+', 'COUNT', MOST_COUNTED)
       if here == MOST_COUNTED then return end -- another time
     end
     unread = unread - here
     if group.lag ~= here then
-      redis.call('XGROUP', 'SETID', key, GROUP, group['last-delivered-id'], 'ENTRIESREAD', facts['entries-added'] - here)
+      call('XGROUP', 'SETID', key, GROUP, group['last-delivered-id'], 'ENTRIESREAD', facts['entries-added'] - here)
     end
   end
 end
@@ -153,10 +153,10 @@ end
 -- Removes consumers of workers that are long gone. One with pending entries stays: deleting it would lose them.
 local function remove_idle_consumers(p, stream)
   local key = p .. 'queue:' .. stream
-  for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', key, GROUP)) do
+  for _, consumer in ipairs(call('XINFO', 'CONSUMERS', key, GROUP)) do
     local c = {}
     for i = 1, #consumer, 2 do c[consumer[i]] = consumer[i + 1] end
-    if c.pending == 0 and c.idle > CONSUMER_IDLE then redis.call('XGROUP', 'DELCONSUMER', key, GROUP, c.name) end
+    if c.pending == 0 and c.idle > CONSUMER_IDLE then call('XGROUP', 'DELCONSUMER', key, GROUP, c.name) end
   end
 end
 
@@ -164,8 +164,8 @@ end
 local function leave(keys, a)
   for i = 2, #a do
     local key = keys[1] .. 'queue:' .. a[i]
-    if #redis.call('XPENDING', key, GROUP, '-', '+', 1, a[1]) == 0 then
-      redis.call('XGROUP', 'DELCONSUMER', key, GROUP, a[1])
+    if #call('XPENDING', key, GROUP, '-', '+', 1, a[1]) == 0 then
+      call('XGROUP', 'DELCONSUMER', key, GROUP, a[1])
     end
   end
   return { 'ok' }
@@ -181,31 +181,31 @@ local function sweep(keys, a)
   local done = { 0, 0, 0, 0, 0 }
 
   local away_from, away_to = time_away(p, now, tonumber(a[6]))
-  local ended = redis.call('ZRANGE', p .. 'leases', '-inf', now, 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES')
+  local ended = call('ZRANGE', p .. 'leases', '-inf', now, 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES')
   for i = 1, #ended, 2 do
     local at = tonumber(ended[i + 1])
     lost_lease(p, now, ended[i], actor, tonumber(a[3]), tonumber(a[4]), at >= away_from and at <= away_to)
     done[1] = done[1] + 1
   end
 
-  for _, id in ipairs(redis.call('ZRANGE', p .. 'delayed', '-inf', now, 'BYSCORE', 'LIMIT', 0, most)) do
-    redis.call('ZREM', p .. 'delayed', id)
+  for _, id in ipairs(call('ZRANGE', p .. 'delayed', '-inf', now, 'BYSCORE', 'LIMIT', 0, most)) do
+    call('ZREM', p .. 'delayed', id)
     local r = load(p, id)
     if r and r.status == 'queued' and r.where == 'delayed' then
       local ticket = enqueue(p, r, 'again')
-      redis.call('HSET', p .. 'run:' .. id, 'where', 'stream', 'stream', 'again', 'ticket', ticket)
+      call('HSET', p .. 'run:' .. id, 'where', 'stream', 'stream', 'again', 'ticket', ticket)
     end
     done[2] = done[2] + 1
   end
 
   for tool in string.gmatch(a[7], '%S+') do
-    for _, id in ipairs(redis.call('ZRANGE', p .. 'blocked:' .. tool, 0, tonumber(most) - 1)) do
+    for _, id in ipairs(call('ZRANGE', p .. 'blocked:' .. tool, 0, tonumber(most) - 1)) do
       local r = load(p, id)
       if not r or not MAY.unblock[r.status] then
-        redis.call('ZREM', p .. 'blocked:' .. tool, id)
+        call('ZREM', p .. 'blocked:' .. tool, id)
       else
         leave_waiting(p, r)
-        redis.call('HDEL', p .. 'run:' .. id, 'claimed') -- the run's deadline does not count the time it was blocked
+        call('HDEL', p .. 'run:' .. id, 'claimed') -- the run's deadline does not count the time it was blocked
         requeue(p, r, now, 'again', actor, tool .. ' is here', { 'verdict', '' })
       end
       done[3] = done[3] + 1
@@ -213,14 +213,15 @@ local function sweep(keys, a)
   end
 
   release_resumed(p)
+  set_aside_unread(p, { unpack(a, 9) })
   sample(p, now, a[8])
 
   for _, waiting in ipairs({ 'queued', 'blocked' }) do
-    local late = redis.call('ZRANGE', p .. waiting, '-inf', now - tonumber(a[5]), 'BYSCORE', 'LIMIT', 0, most)
+    local late = call('ZRANGE', p .. waiting, '-inf', now - tonumber(a[5]), 'BYSCORE', 'LIMIT', 0, most)
     for _, id in ipairs(late) do
       local r = load(p, id)
       if not r or r.status ~= waiting then
-        redis.call('ZREM', p .. waiting, id)
+        call('ZREM', p .. waiting, id)
       else
         leave_waiting(p, r)
         r.epoch = r.epoch + 1
@@ -230,14 +231,14 @@ local function sweep(keys, a)
     end
   end
 
-  for _, id in ipairs(redis.call('ZRANGE', p .. 'ended', '-inf', now, 'BYSCORE', 'LIMIT', 0, most)) do
+  for _, id in ipairs(call('ZRANGE', p .. 'ended', '-inf', now, 'BYSCORE', 'LIMIT', 0, most)) do
     age(p, now, id, actor)
     done[5] = done[5] + 1
   end
 
   for i = 9, #a do trim(p, a[i]) end
   mend_lag(p, { unpack(a, 9) })
-  if redis.call('SET', p .. 'tidied', now, 'NX', 'PX', 60000) then
+  if call('SET', p .. 'tidied', now, 'NX', 'PX', 60000) then
     for i = 9, #a do remove_idle_consumers(p, a[i]) end
   end
   return { 'ok', unpack(done) }

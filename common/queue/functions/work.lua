@@ -4,11 +4,11 @@
 local function already_claimed(p, worker, token, streams)
   local found = {}
   for _, stream in ipairs(streams) do
-    local mine = redis.call('XPENDING', p .. 'queue:' .. stream, GROUP, '-', '+', 5000, worker) -- more than it may hold
+    local mine = call('XPENDING', p .. 'queue:' .. stream, GROUP, '-', '+', 5000, worker) -- more than it may hold
     for _, entry in ipairs(mine) do
-      local ticket = redis.call('XRANGE', p .. 'queue:' .. stream, entry[1], entry[1])[1]
+      local ticket = call('XRANGE', p .. 'queue:' .. stream, entry[1], entry[1])[1]
       local id = ticket and ticket[2][2]
-      if id and redis.call('HGET', p .. 'run:' .. id, 'token') == token then found[#found + 1] = id end
+      if id and call('HGET', p .. 'run:' .. id, 'token') == token then found[#found + 1] = id end
     end
   end
   return found
@@ -19,30 +19,30 @@ local CLAIM_READS = { 'status', 'epoch', 'seq', 'history', 'org', 'project', 'wh
 
 -- The run of a ticket: whether the ticket `counts`, and whether the record is too `broken` to be worked on. Reads only.
 local function run_of(p, entry)
-  local id, epoch = entry[2][2], tonumber(entry[2][4])
+  local id, epoch = entry[2][2], entry[2][4]
   if not id then return nil end
-  local v = redis.call('HMGET', p .. 'run:' .. id, unpack(CLAIM_READS))
+  local v = call('HMGET', p .. 'run:' .. id, unpack(CLAIM_READS))
   local status, seq, created, fixed = v[1], tonumber(v[3]), v[9], v[11]
   return { id = id, entry = entry[1], status = status, epoch = tonumber(v[2]), seq = seq, history = v[4] or '', org = v[5],
     project = v[6], where = v[7], ticket = v[8], created = created, kept = v[10], fixed = fixed, claimed = v[13], made = v[15] or '',
-    steps = v[16], trail = v[17], counts = status and MAY.claim[status] and tonumber(v[2]) == epoch and v[7] == 'stream',
+    steps = v[16], trail = v[17], counts = status and MAY.claim[status] and v[2] == epoch and v[7] == 'stream',
     broken = not (seq and v[5] and v[6]),
     till = tonumber(v[14] or (tonumber(created) or 0) + (tonumber(v[12]) or 0)) or 0 }
 end
 
 -- A ticket that leads nowhere; counted, unless somebody made it by hand.
 local function drop_ghost(p, stream, entry, r)
-  redis.call('XACK', p .. 'queue:' .. stream, GROUP, entry)
-  if (not (r and r.status) or r.ticket == entry) and tonumber(redis.call('HGET', p .. 'stats', 'ghosts') or 0) > 0 then
+  call('XACK', p .. 'queue:' .. stream, GROUP, entry)
+  if (not (r and r.status) or r.ticket == entry) and tonumber(call('HGET', p .. 'stats', 'ghosts') or 0) > 0 then
     count(p, 'ghosts', -1)
   end
 end
 
 -- Everything stood still for longer than its inputs are held, and no sweep has come by yet: it waited too long.
 local function expire_late(p, now, stream, r, worker)
-  redis.call('ZREM', p .. 'queued', r.id)
+  call('ZREM', p .. 'queued', r.id)
   count(p, 'queued', -1)
-  redis.call('XACK', p .. 'queue:' .. stream, GROUP, r.entry)
+  call('XACK', p .. 'queue:' .. stream, GROUP, r.entry)
   r.epoch, r.kept = r.epoch + 1, kept_of(r.kept, r.fixed)
   end_run(p, r, now, 'expired', worker, 'queue TTL', 0, { 'verdict', '', 'error', 'queue_ttl' })
 end
@@ -54,8 +54,8 @@ local function take(p, now, stream, runs, worker, token, lease)
     zrem(w, p .. 'queued', r.id)
     zadd(w, p .. 'leases', till, r.id)
     r.epoch = r.epoch + 1
-    local fields = { 'where', '', 'stream', stream, 'ticket', r.entry, 'token', token, 'worker', worker }
-    if not r.claimed then add(fields, 'claimed', stamp(now)) end
+    local fields = { 'where', '', 'stream', stream, 'ticket', r.entry, 'token', token, 'worker', worker,
+      'claimed', r.claimed or stamp(now) }
     move(p, r, now, 'running', worker, r.claimed and 'claimed again' or 'first claim', fields, w)
   end
   count(p, 'queued', -#runs, w)
@@ -66,7 +66,7 @@ end
 
 -- What the worker needs of a run: everything of one that was begun before, or whose claim is repeated (then nothing is read yet).
 local function to_work_on(p, r, now)
-  if r.steps ~= false or r.trail ~= false or not r.fixed then return { r.id, redis.call('HGETALL', p .. 'run:' .. r.id) } end
+  if r.steps ~= false or r.trail ~= false or not r.fixed then return { r.id, call('HGETALL', p .. 'run:' .. r.id) } end
   return { r.id, { 'status', r.status, 'epoch', text(r.epoch), 'org', r.org, 'project', r.project,
     'fixed', r.fixed, 'created', r.created or '', 'claimed', r.claimed or stamp(now) } }
 end
@@ -84,7 +84,7 @@ local function claim(keys, a)
 
   if a[5] == '1' then
     for _, id in ipairs(already_claimed(p, worker, token, streams)) do
-      redis.call('ZADD', p .. 'leases', 'XX', 'GT', stamp(now + lease), id) -- the caller counts from this call
+      call('ZADD', p .. 'leases', 'XX', 'GT', stamp(now + lease), id) -- the caller counts from this call
       add(reply, to_work_on(p, { id = id }, now))
     end
     wanted = wanted - (#reply - 3)
@@ -94,7 +94,7 @@ local function claim(keys, a)
   if paused and paused.all then return reply end
   for _, stream in ipairs(streams) do
     while wanted > 0 and examined < most do
-      local batch = redis.call('XREADGROUP', 'GROUP', GROUP, worker, 'COUNT', text(math.min(wanted, most - examined)),
+      local batch = call('XREADGROUP', 'GROUP', GROUP, worker, 'COUNT', text(math.min(wanted, most - examined)),
         'STREAMS', p .. 'queue:' .. stream, '>')
       if not batch then break end
       -- All are read before one is written: a record that cannot be read leaves none half taken.
@@ -104,9 +104,9 @@ local function claim(keys, a)
         if r and r.counts and seen[r.id] then r.counts, r.ticket = false, '' end -- somebody made a second ticket by hand
         if r and r.counts and not r.broken then
           seen[r.id] = true
-          add(runs, r)
+          runs[#runs + 1] = r
         elseif not (r and r.counts) then
-          add(ghosts, { entry[1], r })
+          ghosts[#ghosts + 1] = { entry[1], r }
         end -- else it stays pending, for the doctor to tell of
       end
       examined = examined + #batch[1][2]
@@ -114,10 +114,10 @@ local function claim(keys, a)
       local taken = {}
       for _, r in ipairs(runs) do
         if r.till > 0 and r.till <= now then expire_late(p, now, stream, r, worker)
-        elseif not set_aside(p, stream, r, paused) then add(taken, r) end
+        elseif not set_aside(p, stream, r, paused) then taken[#taken + 1] = r end
       end
       if #taken > 0 then take(p, now, stream, taken, worker, token, lease) end
-      for _, r in ipairs(taken) do add(reply, to_work_on(p, r, now)) end
+      for _, r in ipairs(taken) do reply[#reply + 1] = to_work_on(p, r, now) end
       wanted = wanted - #taken
     end
   end
@@ -131,9 +131,9 @@ local function beat(keys, a)
   local p, now = keys[1], clock()
   local reply, till = { 'ok', now }, stamp(now + tonumber(a[2]))
   for i = 3, #a, 3 do
-    local v = redis.call('HMGET', p .. 'run:' .. a[i], 'status', 'epoch', 'token')
+    local v = call('HMGET', p .. 'run:' .. a[i], 'status', 'epoch', 'token')
     if v[1] == 'running' and v[2] == a[i + 1] and v[3] == a[i + 2] then
-      redis.call('ZADD', p .. 'leases', 'XX', 'GT', till, a[i])
+      call('ZADD', p .. 'leases', 'XX', 'GT', till, a[i])
     else
       reply[#reply + 1] = { a[i], v[1] or 'unknown', v[2] or '0' }
     end
@@ -145,7 +145,7 @@ end
 local function held(keys, a)
   local reply = { 'ok', clock() }
   for i = 1, #a, 2 do
-    local v = redis.call('HMGET', keys[1] .. 'run:' .. a[i], 'status', 'epoch')
+    local v = call('HMGET', keys[1] .. 'run:' .. a[i], 'status', 'epoch')
     if v[1] ~= 'running' or v[2] ~= a[i + 1] then reply[#reply + 1] = { a[i], v[1] or 'unknown', v[2] or '0' } end
   end
   return reply
@@ -171,22 +171,22 @@ end
 -- A refused write is counted (apart, when a cancel is the reason) and listed.
 local function list_stale(p, a, i, what, stale)
   count(p, stale[2] == 'canceled' and 'fenced_canceled' or 'fenced', 1)
-  redis.call('XADD', p .. 'fenced', 'MAXLEN', '~', FENCED_KEPT, '*', 'run', a[i], 'worker', a[i + 3], 'what', what,
+  call('XADD', p .. 'fenced', 'MAXLEN', '~', FENCED_KEPT, '*', 'run', a[i], 'worker', a[i + 3], 'what', what,
     'epoch', a[i + 1], 'current', text(stale[3]), 'status', stale[2])
 end
 
--- What a write cannot do without; nil if all of it is there.
+-- What a write cannot do without; nil if all of it is there. Makes a number of the sequence.
 local function missing_in(v, kind)
-  if not tonumber(v[SEQ]) or not v[ORG] or not v[PROJECT] then return 'seq, org or project' end
+  v[SEQ] = tonumber(v[SEQ])
+  if not v[SEQ] or not v[ORG] or not v[PROJECT] then return 'seq, org or project' end
   if kind.reads == END_READS and not (v[STREAM] and v[TICKET]) then return 'stream or ticket' end
 end
 
 -- The run of a write that ends a worker's claim.
 local function claimed_run(v, a, i)
-  return { id = a[i], status = v[STATUS], epoch = tonumber(v[EPOCH]), seq = tonumber(v[SEQ]), org = v[ORG],
+  return { id = a[i], status = v[STATUS], epoch = tonumber(v[EPOCH]), seq = v[SEQ], org = v[ORG],
     project = v[PROJECT], made = v[MADE] or '', steps = v[STEPS] or '', history = v[HISTORY] or '', stream = v[STREAM],
-    ticket = v[TICKET], created = v[CREATED], kept = kept_of(v[KEPT], v[FIXED]),
-    hold = tonumber(v[HOLD] or tonumber(v[KEPT_UNTIL] or 0) - tonumber(v[CREATED] or 0)) }
+    ticket = v[TICKET], created = v[CREATED], kept = kept_of(v[KEPT], v[FIXED]), hold = v[HOLD], kept_until = v[KEPT_UNTIL] }
 end
 
 -- The writes of a worker, of which one call of `advance` makes many. Each begins with run, epoch, token and worker, at a[i];
@@ -198,11 +198,11 @@ local WRITES = {}
 WRITES.step = { name = 'step', reads = STEP_READS }
 function WRITES.step.write(p, now, v, a, i, last)
   local key, fields = p .. 'run:' .. a[i], { 'current', a[i + 5] }
-  local r = { id = a[i], epoch = tonumber(v[EPOCH]), seq = tonumber(v[SEQ]), org = v[ORG], project = v[PROJECT],
+  local r = { id = a[i], epoch = tonumber(v[EPOCH]), seq = v[SEQ], org = v[ORG], project = v[PROJECT],
     created = v[CREATED], steps = v[STEPS] or '' }
-  if a[i + 4] ~= '' then redis.call('HSETNX', key, 'plan', a[i + 4]) end
+  if a[i + 4] ~= '' then call('HSETNX', key, 'plan', a[i + 4]) end
   if record_steps(p, r, now, a, i + 7, last, a[i + 3], fields) == 0 then return end
-  redis.call('HSET', key, 'seq', text(r.seq), unpack(fields))
+  call('HSET', key, 'seq', text(r.seq), unpack(fields))
   if r.makes then take_pinned(p, r.org, r.made, now + tonumber(a[i + 6])) end
 end
 
@@ -226,11 +226,11 @@ function WRITES.release.write(p, now, v, a, i, last)
   local recorded = record_steps(p, r, now, a, i + 6, last, a[i + 3], fields)
   leave_running(p, r)
   -- Handed back before anything was begun: the run's deadline does not count yet.
-  if recorded == 0 and r.steps == '' and not redis.call('HGET', key, 's.0') then redis.call('HDEL', key, 'claimed') end
+  if recorded == 0 and r.steps == '' and not call('HGET', key, 's.0') then call('HDEL', key, 'claimed') end
   if delay == 0 then return requeue(p, r, now, 'again', a[i + 3], a[i + 5], fields) end
   r.epoch = r.epoch + 1
-  redis.call('ZADD', p .. 'delayed', stamp(now + delay), r.id)
-  redis.call('ZADD', p .. 'queued', stamp(now), r.id)
+  call('ZADD', p .. 'delayed', stamp(now + delay), r.id)
+  call('ZADD', p .. 'queued', stamp(now), r.id)
   count(p, 'queued', 1)
   move(p, r, now, 'queued', a[i + 3], a[i + 5],
     add(fields, 'where', 'delayed', 'ticket', '', 'worker', '', 'keptUntil', hold_on(p, r, now)))
@@ -243,8 +243,8 @@ function WRITES.block.write(p, now, v, a, i, last)
   record_steps(p, r, now, a, i + 5, last, a[i + 3], fields)
   leave_running(p, r)
   r.epoch = r.epoch + 1
-  redis.call('ZADD', p .. 'blocked:' .. tool, stamp(now), r.id)
-  redis.call('ZADD', p .. 'blocked', stamp(now), r.id)
+  call('ZADD', p .. 'blocked:' .. tool, stamp(now), r.id)
+  call('ZADD', p .. 'blocked', stamp(now), r.id)
   count(p, 'blocked', 1)
   move(p, r, now, 'blocked', a[i + 3], 'needs ' .. tool, add(fields, 'where', 'parked', 'ticket', '', 'worker', '',
     'tool', tool, 'verdict', 'needs_setup', 'keptUntil', hold_on(p, r, now)))
@@ -267,7 +267,7 @@ local function advance(keys, a)
       answer = { 'refused', 'bad_status', a[first + 4] }
     else
       local status, later
-      v = redis.call('HMGET', p .. 'run:' .. a[first], unpack(kind.reads))
+      v = call('HMGET', p .. 'run:' .. a[first], unpack(kind.reads))
       if kind.again then status, later = kind.again(a, first) end
       answer = fence(v, a, first, status, later)
       local missing = not answer and missing_in(v, kind)

@@ -1,9 +1,9 @@
 -- What all functions share: the clock, the record, the feed, and the counters.
 
--- What is looked up once: a global costs two tables at each use, and a library's `redis` has its `call` only while a function
--- runs (see `register`).
-local call
-local tonumber, pairs, ipairs, unpack, string, table, math = tonumber, pairs, ipairs, unpack, string, table, math
+-- A global is looked up in two tables at each use; these are looked up once, by the first call: while a library is loaded, there
+-- are none (see `register`).
+local function globals() return redis.call, tonumber, pairs, ipairs, unpack, string, table, math end
+local call, tonumber, pairs, ipairs, unpack, string, table, math
 
 local SCHEMA = '1'
 local EVENTS_KEPT = '20000'
@@ -136,7 +136,7 @@ local function load(p, id)
   return { id = id, status = v[1], epoch = tonumber(v[2]), token = v[3], seq = tonumber(v[4]), org = v[5],
     project = v[6], where = v[7], stream = v[8], ticket = v[9], history = v[10] or '', created = v[11],
     kept = kept_of(v[12], v[20]), made = v[13] or '', lost = tonumber(v[14] or 0), ended = v[15], tool = v[16], held_by = v[19],
-    hold = v[17], kept_until = v[18] }
+    hold = v[17], kept_until = v[18], fixed = v[20] }
 end
 
 -- The live feed. `what` is `run.<status>` or `step.<status>` (then `name` is the step's); seq orders the events of one run.
@@ -304,7 +304,7 @@ end
 
 local function register(name, callback, flags)
   local function answer(keys, a)
-    call = redis.call
+    if not call then call, tonumber, pairs, ipairs, unpack, string, table, math = globals() end
     return callback(keys, a)
   end
   redis.register_function { function_name = '@PREFIX@' .. name, callback = answer, flags = flags }

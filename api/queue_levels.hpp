@@ -43,7 +43,7 @@ class queue_levels {
     void unsafe(bool is) { unsafe_ = is; }
 
     // --- by anyone ---
-    queue_level all() const;                   // partitions together
+    queue_level all() const; // partitions together
     std::int64_t oldest_seconds(unsigned partition) const;
     bool is_unsafe() const { return unsafe_; } // Redis does not promise what it is to promise
 

@@ -174,8 +174,9 @@ std::string render_project(const record& p) {
     return w.take();
 }
 
-std::string render_capabilities(const accepted_run& a, const fleet_facts& f, bool paused, const std::string& durability,
-                                std::int64_t oldest_s, std::optional<std::int64_t> start_s) {
+std::string render_capabilities(const accepted_run& a, const fleet_facts& f, bool paused,
+                                const std::string& durability, std::int64_t oldest_s,
+                                std::optional<std::int64_t> start_s) {
     json::writer w;
     w.begin_object().member("queued", a.queued).member("oldestQueuedSeconds", a.queued > 1 ? oldest_s : 0);
     w.key("workers")

@@ -36,7 +36,7 @@ struct services {
     body_budget& bodies; // of requests in hand
     watch_list& watches;
     const std::size_t most_document_bytes;
-    const throughput& pace;  // of the queues
+    const throughput& pace; // of the queues
     const queue_levels& levels;
     rate_limits& rates;      // by key
     rate_limits& wrong_keys; // by address

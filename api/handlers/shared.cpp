@@ -129,9 +129,9 @@ asio::awaitable<response> accepted_response(const new_run& n, const accepted_run
         w.raw_member("sourceRun", source->rendered(no_worker));
     w.key("run");
     write_queued_run(w, record_of(n, a), inputs, no_worker);
-    w.raw_member("capabilities", render_capabilities(a, workers, s.workers.is_paused(n.mode, a.project), s.durability,
-                                                     s.levels.oldest_seconds(partition),
-                                                     s.pace.seconds_for(partition, a.queued)));
+    w.raw_member("capabilities",
+                 render_capabilities(a, workers, s.workers.is_paused(n.mode, a.project), s.durability,
+                                     s.levels.oldest_seconds(partition), s.pace.seconds_for(partition, a.queued)));
     if (!source)
         w.member("message", "Run accepted.");
     w.end_object();

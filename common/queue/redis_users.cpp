@@ -11,8 +11,8 @@ const std::array<redis_user, 4> redis_users{{
     // Accepts, cancels, sweeps, reads for its callers, and deletes functions that nobody uses any more.
     {"reprise-api", GREETING FUNCTIONS
      " +function|list +function|delete +info +config|get ~reprise:{p*}:*"
-     " +get +set +del +exists +expire +hget +hset +hsetnx +hdel +hmget +hgetall +hincrby +hlen +hexists"
-     " +smembers +sismember +scard +sadd +srem +zadd +zrem +zcard +zcount +zscore +zmscore +zrank +zrange "
+     " +get +set +del +exists +expire +hget +hset +hsetnx +hdel +hmget +hgetall +hincrby +hlen +hexists +hkeys"
+     " +smembers +sismember +scard +sadd +srem +zadd +zrem +zcard +zcount +zscore +zmscore +zrange "
      "+zremrangebyrank"
      " +xadd +xack +xtrim +xrange +xrevrange +xread +xpending"
      " +xinfo|groups +xinfo|stream +xinfo|consumers +xgroup|create +xgroup|setid +xgroup|delconsumer"

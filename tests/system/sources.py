@@ -6,7 +6,7 @@ from stack import ROOT
 
 CONTAINERS = ("ACL", "CLIENT", "CONFIG", "FUNCTION", "XGROUP", "XINFO")
 PLAIN = re.compile(r'"([A-Z_]{3,})"(?:, "([A-Z]+)")?')
-CALL = re.compile(r"redis\.p?call\('([A-Z]+)'(?:, '([A-Z]+)')?")
+CALL = re.compile(r"\b(?:redis\.p)?call\('([A-Z]+)'(?:, '([A-Z]+)')?")
 LUA = ROOT / "common/queue/functions"
 
 

@@ -216,6 +216,28 @@ class Operators(FreshStackTest):
         wait_for("they are worked on", lambda: self.stack.redis.call("HGET", P0 + "stats", "complete") == "3")
         self.assertEqual(self.worker(worker.id)["state"], "running")
 
+    def test_what_is_paused_asks_for_no_workers_though_none_is_there(self):
+        held = [self.start(self.acme, projectName="held") for _ in range(20)]
+        free = self.start(self.acme, projectName="free")
+        self.assertEqual(self.ops.get("/api/scale?service=60").json["inputs"]["waiting"], 21)
+        project = self.acme.get(f"/api/runs/{held[0]}").json["projectId"]
+        self.ops.post("/api/queue/pause", {"projectId": project})
+        wait_for("they are set aside", lambda: self.ops.get("/api/queue").json["held"] == 20)
+        scale = self.ops.get("/api/scale?service=60").json
+        self.assertEqual((scale["inputs"]["waiting"], scale["inputs"]["notCounted"]["held"], scale["workers"]), (1, 20, 1))
+        self.ops.post("/api/queue/pause", {"mode": "flagship"})
+        wait_for("all are", lambda: self.ops.get("/api/scale?service=60").json["inputs"]["waiting"] == 0)
+        self.ops.post("/api/queue/resume", {"projectId": project})
+        wait_for("what another pause holds is set aside again", lambda: self.ops.get("/api/queue").json["held"] == 21)
+        self.assertEqual({self.explain(run)["reason"] for run in (*held, free)}, {"paused"})
+        self.assertEqual(json.loads(self.stack.admin("doctor", "--json"))["findings"], [])
+        self.ops.post("/api/queue/resume", {"mode": "flagship"})
+        self.stack.start_worker()
+        for run in (*held, free):
+            self.stack.wait_status(run, "complete")
+        self.assertEqual((self.stack.stats()["held"], self.stack.stats()["ghosts"]), (0, 0))
+        self.assertEqual(json.loads(self.stack.admin("doctor", "--json"))["findings"], [])
+
     def sampled_last(self, column):
         history = self.ops.get("/api/history").json
         return dict(zip(history["columns"], history["rows"][-1]))[column] if len(history["rows"]) > 1 else None
@@ -270,6 +292,17 @@ class Waits(StackTest):
     def told(self, runs):
         answers = [self.ops.get(f"/api/runs/{run}/explain").json for run in runs]
         return [(t["reason"], t.get("ahead")) for t in answers]
+
+    def test_a_canceled_run_is_not_before_another(self):
+        client = self.stack.client()
+        runs = [client.start(DOCUMENT).json["run"]["id"] for _ in range(5)]
+        self.waiting_at_its_step(runs[0])
+        for run in runs[1:3]:  # their tickets stay until a worker meets them
+            self.assertEqual(client.post(f"/api/runs/{run}/cancel").status, 200)
+        self.assertEqual(self.told(runs[3:]), [("slots_busy", 0), ("behind", 1)])
+        for run in (*runs[3:], runs[0]):
+            client.post(f"/api/runs/{run}/cancel")
+        wait_for("its slot is free", lambda: self.ops.get("/api/workers").json["workers"][0]["busy"] == 0)
 
     def test_a_queued_run_knows_what_is_before_it(self):
         client = self.stack.client()

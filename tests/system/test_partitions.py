@@ -1,4 +1,5 @@
 """More than one partition: organisations are spread over them, and workers serve all of them at once."""
+import time
 import unittest
 
 from client import Api
@@ -39,6 +40,23 @@ class Partitions(StackTest):
         wait_for("it has beaten again", lambda: self.stack.redis.call("ZSCORE", "reprise:workers", worker.id) != beats)
         self.assertLess(processor_seconds(worker.pid) - busy, 1.0)
         self.assertNotIn('"redis_lost"', worker.log_text())
+
+    def test_the_past_is_told_of_times_when_all_partitions_were_looked_at(self):
+        """Else a sum of some would be taken for a fall of what only grows, or for a rise."""
+        redis, now = self.stack.redis, int(time.time()) // 10 * 10 - 3000
+        sampled = {now: 1, now + 10: PARTITIONS, now + 20: PARTITIONS - 1, now + 30: PARTITIONS, now + 40: 2}
+        for at, partitions in sampled.items():
+            for p in range(partitions):
+                accepted = 1000 * (p + 1) + at - now
+                redis.call("XADD", f"reprise:{{p{p}}}:samples", "*", "at", at, "v", f"{accepted} 0 0 0 3 0 0 {p} 2 4 1 1 2 1")
+        history = self.stack.client("*", "ops:read").get("/api/history").json
+        rows = [dict(zip(history["columns"], row)) for row in history["rows"] if now <= row[0] <= now + 40]
+        self.assertEqual([row["at"] - now for row in rows], [10, 30])
+        self.assertEqual(rows[0], {"at": now + 10, "accepted": 10_040, "started": 0, "ended": 0, "failed": 0, "queued": 12, "running": 0,
+                                   "blocked": 0, "oldestSeconds": 3, "workers": 2, "slots": 4, "busy": 1, "held": 4, "setAside": 8,
+                                   "putBack": 4})
+        for p in range(PARTITIONS):  # the other tests shall not see them
+            redis.call("DEL", f"reprise:{{p{p}}}:samples")
 
     def test_a_watcher_is_told_in_every_partition(self):
         for client in self.clients[:4]:

@@ -77,14 +77,16 @@ asio::awaitable<void> read_starts(std::span<act> acts, services& s) {
     std::vector<redis::command> reads;
     for (const auto& a : acts)
         if (a.what.empty())
-            reads.push_back(redis::command::of("HGETALL", keys::run(*partition_of(id_kind::run, a.object), a.object)));
+            reads.push_back(
+                redis::command::of("HGETALL", keys::run(*partition_of(id_kind::run, a.object), a.object)));
     const auto records = co_await s.redis.call_all(std::move(reads));
     auto next = records.begin();
     for (auto& a : acts) {
         if (!a.what.empty())
             continue;
         const run_record r{a.object, record((next++)->view())};
-        const auto history = r.fields.text("history"), first = history.substr(0, history.find('\n')); // `1 ms queued actor`
+        const auto history = r.fields.text("history"),
+                   first = history.substr(0, history.find('\n')); // `1 ms queued actor`
         const auto source = r.source(), reason = r.fields.text("reason");
         a.what = source.empty() ? "start" : "retry";
         if (first.starts_with("1 "))

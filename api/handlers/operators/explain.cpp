@@ -117,22 +117,28 @@ handed_out read_group(redis::reply_view groups) {
 }
 
 // Tickets are handed out in the order of their ids, those of the stream that is read first before all others. Among them are
-// tickets of runs that were canceled meanwhile, so that they may be more than the runs that wait: `in_streams`, this one among them.
-asio::awaitable<runs_before> runs_ahead(const run_record& run, unsigned partition, std::int64_t in_streams, services& s) {
+// tickets of runs that were canceled or set aside meanwhile, so that they may be more than the runs that were queued before this
+// one, and than those that wait at all: `in_streams`, this one among them.
+asio::awaitable<runs_before> runs_ahead(const run_record& run, unsigned partition, std::int64_t in_streams,
+                                        services& s) {
     constexpr std::size_t most_counted = 200;
     const std::string own(run.fields.text("stream")), ticket(run.fields.text("ticket"));
     std::vector<redis::command> questions;
     for (const auto& stream : {std::string(keys::again_stream), own})
         questions.push_back(redis::command::of("XINFO", "GROUPS", keys::queue(partition, stream)));
-    questions.push_back(redis::command::of("ZRANK", keys::prefix(partition) + "queued", run.id));
+    const auto queued = keys::prefix(partition) + "queued";
+    questions.push_back(redis::command::of("ZSCORE", queued, run.id));
     const auto said = co_await s.redis.call_all(std::move(questions));
     const auto again = read_group(said[0].view()), mine = read_group(said[1].view());
-    const auto before =
-        co_await s.redis.call(redis::command::of("XRANGE", keys::queue(partition, own), "(" + mine.last, "(" + ticket,
-                                                 "COUNT", std::to_string(most_counted + 1)));
-    runs_before n{static_cast<std::int64_t>(before.size()), before.size() > most_counted};
-    if (n.about) // by its rank among all that are queued; some of those are aside
-        n.count = said[2].is_nil() ? 0 : said[2].number();
+    std::vector<redis::command> counts;
+    counts.push_back(redis::command::of("XRANGE", keys::queue(partition, own), "(" + mine.last, "(" + ticket, "COUNT",
+                                        std::to_string(most_counted + 1)));
+    counts.push_back(redis::command::of("ZCOUNT", queued, "-inf", said[2].is_nil() ? "0" : said[2].text()));
+    const auto counted = co_await s.redis.call_all(std::move(counts));
+    const auto tickets = static_cast<std::int64_t>(counted[0].size());
+    const auto earlier = std::max<std::int64_t>(0, counted[1].number() - 1);
+    runs_before n{tickets, tickets > static_cast<std::int64_t>(most_counted)};
+    n.count = n.about ? earlier : std::min(tickets, earlier);
     if (own != keys::again_stream)
         n.count += again.waiting;
     n.count = std::min(n.count, std::max<std::int64_t>(0, in_streams - 1));
@@ -162,7 +168,8 @@ asio::awaitable<explanation> of_queued(const run_record& run, const caller& who,
     if (auto nobody = of_fleet(workers))
         co_return std::move(*nobody);
     explanation e;
-    if (run.fields.text("where") == "held") { // by a pause that is over; the sweep gives those that it held their tickets
+    if (run.fields.text("where") ==
+        "held") { // by a pause that is over; the sweep gives those that it held their tickets
         e.reason = "next";
         e.message = "What paused it is over; it is put back into the queue within a second.";
         co_return e;

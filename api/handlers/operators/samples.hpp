@@ -32,10 +32,9 @@ struct sample {
         set_aside, // these two are counters again
         put_back
     };
-    static constexpr std::array<std::string_view, 14> names{"accepted",      "started", "ended", "failed", "queued",
-                                                            "running",       "blocked", "oldestSeconds",
-                                                            "workers",       "slots",   "busy",  "held",
-                                                            "setAside", "putBack"};
+    static constexpr std::array<std::string_view, 14> names{
+        "accepted",      "started", "ended", "failed", "queued", "running",  "blocked",
+        "oldestSeconds", "workers", "slots", "busy",   "held",   "setAside", "putBack"};
     std::int64_t at = 0; // seconds
     std::array<std::int64_t, names.size()> values{};
     std::int64_t operator[](column c) const { return values[c]; }

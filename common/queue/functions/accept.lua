@@ -13,11 +13,14 @@ local function month_of_day(day)
   return year * 12 + month - 1
 end
 
-local known_day, known_month
+local known_day, known_month, known_text
 local function month_of(ms)
   local day = math.floor(ms / 86400000)
-  if day ~= known_day then known_day, known_month = day, month_of_day(day) end
-  return known_month
+  if day ~= known_day then
+    known_day, known_month = day, month_of_day(day)
+    known_text = text(known_month)
+  end
+  return known_month, known_text
 end
 
 -- Many runs are accepted in one call, each as if it came after the one before. All are decided before the first is written, so
@@ -68,8 +71,9 @@ local function org_of(l, org)
   local o = l.orgs[org]
   if o then return o end
   local v = call('HMGET', l.p .. 'org:' .. org, 'plan', 'limit', 'month', 'used', 'schema')
-  o = { name = org, plan = v[1], limit = v[2] or '', month = month_of(l.now), schema = v[5] }
-  o.used = (v[3] or 0) + 0 == o.month and (v[4] or 0) + 0 or 0
+  local month, as_text = month_of(l.now)
+  o = { name = org, plan = v[1], limit = v[2] or '', month = month, month_text = as_text, schema = v[5] }
+  o.used = v[3] == as_text and tonumber(v[4] or 0) or 0
   l.orgs[org] = o
   return o
 end
@@ -230,7 +234,7 @@ local function write_around(l, a, taken, today, till)
   call('ZADD', p .. 'queued', unpack(l.entries))
   for name, o in pairs(l.orgs) do
     if o.entries then
-      call('HSET', p .. 'org:' .. name, 'month', text(o.month), 'used', text(o.used))
+      call('HSET', p .. 'org:' .. name, 'month', o.month_text, 'used', text(o.used))
       call('ZADD', p .. 'runs:' .. name .. ':queued', unpack(o.entries))
     end
   end

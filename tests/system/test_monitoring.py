@@ -150,7 +150,7 @@ class Monitoring(StackTest):
                 lambda a: {self.stack.run_hash(run)["ticket"] for run in self.running if self.stack.run_hash(run)["stream"] == "default"}
                 <= set(a),
             "In which state is it, where does it wait, who works on it, and on which step": lambda a: a[:2] == ["queued", "stream"],
-            "Is it queued, and behind how many": [str(redis.call("ZRANGE", P0 + "queued", 0, -1).index(self.queued[1]))],
+            "Is it queued, and how many were queued before it": [str(redis.call("ZRANGE", P0 + "queued", 0, -1).index(self.queued[1]))],
             "What has become of it: number, time, status and who, for each transition":
                 lambda a: a[1:] == [""] and re.fullmatch(r"1 \d{13} queued \S+", a[0]),
             "Who canceled it": lambda a: a[0] == self.canceler() and a[0],

@@ -304,6 +304,30 @@ class Waits(StackTest):
             client.post(f"/api/runs/{run}/cancel")
         wait_for("its slot is free", lambda: self.ops.get("/api/workers").json["workers"][0]["busy"] == 0)
 
+    def test_a_held_run_has_lost_its_place_when_it_is_resumed(self):
+        client = self.stack.client()
+
+        def start(project):
+            return client.start(DOCUMENT, projectName=project).json["run"]["id"]
+        busy = start("free")
+        self.waiting_at_its_step(busy)
+        idle, held = self.stack.start_worker(), None
+        first = start("held")
+        project = client.get(f"/api/runs/{first}").json["projectId"]
+        client.post(f"/api/runs/{first}/cancel")
+        self.ops.post("/api/queue/pause", {"projectId": project})
+        held = start("held")
+        wait_for("its ticket is met", lambda: self.stack.run_hash(held)["where"] == "held" and self.stack.stats().get("ghosts", 0) == 0)
+        self.ops.post(f"/api/workers/{idle.id}/quiet")
+        wait_for("it takes nothing", lambda: "quiet" in [w["state"] for w in self.ops.get("/api/workers").json["workers"]])
+        others = [start("free") for _ in range(2)]
+        self.ops.post("/api/queue/resume", {"projectId": project})
+        self.assertEqual(self.told([*others, held]), [("slots_busy", 0), ("behind", 1), ("behind", 2)])
+        for run in (held, *others, busy):
+            client.post(f"/api/runs/{run}/cancel")
+        self.stop(idle)
+        wait_for("its slot is free", lambda: [w["busy"] for w in self.ops.get("/api/workers").json["workers"]] == [0])
+
     def test_a_queued_run_knows_what_is_before_it(self):
         client = self.stack.client()
         runs = [client.start(DOCUMENT).json["run"]["id"] for _ in range(4)]

@@ -22,7 +22,8 @@ constexpr std::size_t default_page = 50;
 
 struct act {
     unix_ms at = 0;
-    std::string by, what, object, cause; // of a run's start or retry, `object` alone, until its record is read
+    std::string by, what, object, cause;
+    bool begins_run = false; // then `object` is all that is known until its record is read
 };
 
 struct place {
@@ -56,7 +57,7 @@ asio::awaitable<void> read_acts(std::vector<act>& to, unix_ms before, std::size_
             const record fields(entries[i][1]);
             to.push_back({number_of(entries[i][0].text()), std::string(fields.text("by")),
                           std::string(fields.text("act")), std::string(fields.text("object")),
-                          std::string(fields.text("cause"))});
+                          std::string(fields.text("cause")), false});
         }
 }
 
@@ -69,20 +70,20 @@ asio::awaitable<void> find_starts(std::vector<act>& to, std::vector<organisation
     last.id = "~";
     last.at = before;
     for (auto& run : co_await read_indexes(s.redis, std::move(indexes), last, most))
-        to.push_back({run.at, "", "", std::move(run.id), ""});
+        to.push_back({run.at, "", "", std::move(run.id), "", true});
 }
 
 // Of those that are runs' starts. The first line of a run's history says who made it.
 asio::awaitable<void> read_starts(std::span<act> acts, services& s) {
     std::vector<redis::command> reads;
     for (const auto& a : acts)
-        if (a.what.empty())
+        if (a.begins_run)
             reads.push_back(
                 redis::command::of("HGETALL", keys::run(*partition_of(id_kind::run, a.object), a.object)));
     const auto records = co_await s.redis.call_all(std::move(reads));
     auto next = records.begin();
     for (auto& a : acts) {
-        if (!a.what.empty())
+        if (!a.begins_run)
             continue;
         const run_record r{a.object, record((next++)->view())};
         const auto history = r.fields.text("history"),

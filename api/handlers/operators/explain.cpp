@@ -116,10 +116,10 @@ handed_out read_group(redis::reply_view groups) {
     return h;
 }
 
-// Tickets are handed out in the order of their ids, those of the stream that is read first before all others. Among them are
-// tickets of runs that were canceled or set aside meanwhile, so that they may be more than the runs that were queued before this
-// one, and than those that wait at all: `in_streams`, this one among them.
-asio::awaitable<runs_before> runs_ahead(const run_record& run, unsigned partition, std::int64_t in_streams,
+// Tickets are handed out in the order of their ids, those of the stream that is read first before all others. Some of them are of
+// runs that were canceled or set aside meanwhile: no more than the ghosts that are counted. How many runs were queued earlier says
+// more, but not all of it: a run that a pause held, or a backoff, keeps its time and gets another place.
+asio::awaitable<runs_before> runs_ahead(const run_record& run, unsigned partition, const queue_level& now,
                                         services& s) {
     constexpr std::size_t most_counted = 200;
     const std::string own(run.fields.text("stream")), ticket(run.fields.text("ticket"));
@@ -138,10 +138,10 @@ asio::awaitable<runs_before> runs_ahead(const run_record& run, unsigned partitio
     const auto tickets = static_cast<std::int64_t>(counted[0].size());
     const auto earlier = std::max<std::int64_t>(0, counted[1].number() - 1);
     runs_before n{tickets, tickets > static_cast<std::int64_t>(most_counted)};
-    n.count = n.about ? earlier : std::min(tickets, earlier);
+    n.count = std::max(tickets - now.of("ghosts"), n.about ? earlier : std::min(tickets, earlier));
     if (own != keys::again_stream)
         n.count += again.waiting;
-    n.count = std::min(n.count, std::max<std::int64_t>(0, in_streams - 1));
+    n.count = std::min(n.count, std::max<std::int64_t>(0, now.in_streams() - 1)); // without this one
     co_return n;
 }
 
@@ -181,7 +181,7 @@ asio::awaitable<explanation> of_queued(const run_record& run, const caller& who,
     for (const auto& w : workers)
         if (w.state == "running")
             free += w.slots;
-    const auto ahead = co_await runs_ahead(run, partition, levels.at(partition).in_streams(), s);
+    const auto ahead = co_await runs_ahead(run, partition, levels.at(partition), s);
     e.ahead = ahead;
     if (ahead.count > 0 && free <= ahead.count) {
         e.reason = "behind";

@@ -50,13 +50,15 @@ asio::awaitable<std::vector<sample>> read_samples(services& s, sample_span span,
     const auto all = co_await s.redis.call_all(std::move(reads));
     struct slot {
         sample sum;
-        std::size_t partitions = 0;
+        std::size_t partitions = 0; // the first so many
     };
     std::map<std::int64_t, slot> by_time;
-    for (const auto& entries : all)
-        for (std::size_t i = 0; i < entries.size(); ++i) {
-            const auto one = read_sample(entries[i]);
+    for (std::size_t p = 0; p < all.size(); ++p)
+        for (std::size_t i = 0; i < all[p].size(); ++i) {
+            const auto one = read_sample(all[p][i]);
             auto& [sum, partitions] = by_time[one.at / every];
+            if (partitions != p) // one before is not there; or Redis' clock was set back, and this is its second here
+                continue;
             sum.at = std::max(sum.at, one.at);
             add(sum, one);
             ++partitions;

@@ -15,7 +15,8 @@ namespace reprise::api {
 enum class sample_span { hour, week }; // every 10 s, every 10 min
 
 struct sample {
-    // Counters first, which only grow; then gauges. An earlier build wrote no more than `busy`, or `held`; the rest reads as 0.
+    // Counters first, which only grow; then gauges. An earlier build wrote no more than `busy`, or `held`; the rest reads as 0, and
+    // while such samples are among the latest, what a pause put back before them counts as if it had arrived.
     enum column {
         accepted,
         started,

@@ -23,7 +23,7 @@ local function month_of(ms)
   return known_month, known_text
 end
 
--- Many runs are accepted in one call, each as if it came after the one before. All are decided before the first is written, so
+-- Many runs are accepted in one call, each as if it came after the one before. All are decided before the first is made, so
 -- that nothing is left half done by a record that somebody broke. `l` is what the call has looked at so far, each thing once.
 -- Every retry goes through here, so tables, strings and commands are few: Lua is most of what a call costs.
 local function look(p, now, made)
@@ -200,7 +200,7 @@ local function list(of, score, member)
 end
 
 -- Lists the runs that were taken as their organisations'. Answers whether they are all new there: this list has every run that
--- there is, and a run's id is made for one call, so another than that was made by the same call before.
+-- there is, and a run's id is made for one call, so one that is listed already was made by this very call before.
 local function list_new(l, a, taken, today)
   local new = 0
   for _, n in ipairs(taken) do list(n.org, today, a[n.at]) end
@@ -306,6 +306,7 @@ end
 --   {'accepted', project, runs of the project, queued, limit, used, month, root, nth,
 --    seq and status of the source}   {'replayed' | 'repeated', run}   or refused: run_not_found project_not_found project_archived
 --   plan_inactive quota_exceeded inputs_not_retained queue_full idempotency_key_reused schema_mismatch
+-- A run that is named twice is made once; the second may be refused, if the first has taken the last room.
 local function accept(keys, a)
   if #a > 3 + MOST_RUNS * PER_RUN then return redis.error_reply('ERR too many runs in one call') end
   local p, now = keys[1], clock()

@@ -56,14 +56,14 @@ end
 local function bulk_done(keys, a)
   local p = keys[1]
   local key = p .. 'bulk:' .. a[1]
-  local v = call('HMGET', key, 'state', 'token')
+  local v = call('HMGET', key, 'state', 'token', 'stoppedBy')
   if v[2] ~= a[2] then return { 'busy' } end
   if a[4] then call('HSET', key, unpack(a, 4)) end
   if GOES_ON[v[1]] then
     call('HSET', key, 'state', a[3])
     if not GOES_ON[a[3]] then call('SREM', p .. 'bulks', a[1]) end
-  else
-    call('HDEL', key, 'because') -- whoever stopped it is why it ended, not what this turn would have ended it for
+  elseif v[3] then
+    call('HDEL', key, 'because') -- that is why it ended, and not what this turn would have ended it for
   end
   return { 'ok' }
 end
@@ -73,7 +73,7 @@ local function bulk_stop(keys, a)
   local p, key = keys[1], keys[1] .. 'bulk:' .. a[1]
   clock()
   if GOES_ON[call('HGET', key, 'state') or ''] then
-    call('HSET', key, 'state', 'stopped')
+    call('HSET', key, 'state', 'stopped', 'stoppedBy', a[2])
     call('SREM', p .. 'bulks', a[1])
     note_act(p, 'bulk_stop', a[1], a[2], a[3])
   end

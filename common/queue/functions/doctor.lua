@@ -2,9 +2,8 @@
 -- at work too; a repair restores what the run's hash says, which is the truth, and leaves counting to `recount`.
 
 -- A ticket that nobody has read yet.
-local function has_ticket(p, r)
-  local key = p .. 'queue:' .. (r.stream or '')
-  return r.ticket and #call('XRANGE', key, r.ticket, r.ticket) > 0 and is_after(r.ticket, read_up_to(p, r.stream))
+local function is_unread(p, r)
+  return r.stream and r.ticket and is_after(r.ticket, read_up_to(p, r.stream)) and has_ticket(p, r)
 end
 
 local function is_json(text)
@@ -66,7 +65,7 @@ local function check_whole(p, now, r, hold_ms, say)
   if r.status == 'blocked' then entry('blocked:' .. (r.tool or ''), true, now) end
   entry('ended', ended, r.status == 'expired' and now + RECORDS_KEPT or expires)
 
-  if r.status == 'queued' and r.where ~= 'delayed' and not held and (r.where ~= 'stream' or not has_ticket(p, r)) then
+  if r.status == 'queued' and r.where ~= 'delayed' and not held and (r.where ~= 'stream' or not is_unread(p, r)) then
     say('ticket_lost', tostring(r.stream) .. ' ' .. tostring(r.ticket), function()
       r.epoch = r.epoch + 1
       call('ZADD', p .. 'queued', now, r.id)

@@ -78,19 +78,27 @@ end
 -- Gives runs that were set aside a ticket again, the oldest first.
 local function release_held(p, what)
   local held = p .. 'held:' .. what
-  local ids, read = call('ZRANGE', held, '0', text(MOST_RELEASED - 1)), {}
+  local ids = call('ZRANGE', held, '0', text(MOST_RELEASED - 1))
+  local read, released, again = {}, 0, 0
   for _, id in ipairs(ids) do
     local r = load(p, id)
     call('ZREM', held, id)
     if r and r.status == 'queued' and r.where == 'held' and r.stream and r.epoch then
       read[r.stream] = read[r.stream] or read_up_to(p, r.stream)
-      local unread = is_after(r.ticket or '', read[r.stream])
-      if unread then count(p, 'ghosts', -1) end
-      call('HSET', p .. 'run:' .. id, 'where', 'stream', 'ticket', unread and r.ticket or enqueue(p, r, r.stream))
+      local waits = is_after(r.ticket or '', read[r.stream]) and has_ticket(p, r)
+      if waits then again = again + 1 end
+      call('HSET', p .. 'run:' .. id, 'where', 'stream', 'ticket', waits and r.ticket or enqueue(p, r, r.stream))
       call('HDEL', p .. 'run:' .. id, 'heldBy')
-      count(p, 'held', -1)
-      count(p, 'put_back', 1)
+      released = released + 1
     end
+  end
+  if released > 0 then
+    count(p, 'held', -released)
+    count(p, 'put_back', released)
+  end
+  if again > 0 then
+    count(p, 'ghosts', -again)
+    call('HINCRBY', p .. 'swept', 'pauses', '1') -- they may stand where the sweep has been
   end
   if #ids < MOST_RELEASED then call('SREM', p .. 'holds', what) end
 end

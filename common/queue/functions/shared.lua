@@ -207,9 +207,11 @@ local function requeue(p, r, now, stream, actor, cause, fields)
     'worker', '', 'keptUntil', hold_on(p, r, now)))
 end
 
--- What XINFO says of our group on a stream, by field; nil if there is no such group.
+-- What XINFO says of our group on a stream, by field; nil if there is no such group, or no such stream.
 local function group_of(stream)
-  for _, group in ipairs(call('XINFO', 'GROUPS', stream)) do
+  local groups = redis.pcall('XINFO', 'GROUPS', stream)
+  if groups.err then return nil end
+  for _, group in ipairs(groups) do
     local g = {}
     for i = 1, #group, 2 do g[group[i]] = group[i + 1] end
     if g.name == GROUP then return g end
@@ -230,6 +232,11 @@ end
 local function read_up_to(p, stream)
   local group = group_of(p .. 'queue:' .. stream)
   return group and group['last-delivered-id'] or ''
+end
+
+-- The ticket of a waiting run is in its stream.
+local function has_ticket(p, r)
+  return #call('XRANGE', p .. 'queue:' .. r.stream, r.ticket, r.ticket) > 0
 end
 
 -- Takes a running run out of everything that says it is running.

@@ -138,7 +138,7 @@ class Monitoring(StackTest):
             "How many runs were queued before this time": self.of_queue("queued"),
             "When does the next delayed run become due": self.first("delayed") or [""],
             "Which lease ends first": lambda a: a[0] in self.running and float(a[1]) > time.time() * 1000,
-            "What was it like in the last minute": lambda a: re.fullmatch(r"\d+( \d+){11}", a[4]) and a[1] == "at",
+            "What was it like in the last minute": lambda a: re.fullmatch(r"\d+( \d+){13}", a[4]) and a[1] == "at",
             "What is paused, since when, by whom and why": lambda a: a[0].startswith("project:") and a[1].endswith(" for now") and len(a) == 2,
             "When did anyone sweep last": lambda a: time.time() * 1000 - int(a[0]) < 5000,
             "Which workers gave a sign of life last, and when": lambda a: a[0] == me["id"] and time.time() * 1000 - float(a[1]) < 5000,

@@ -168,8 +168,8 @@ asio::awaitable<explanation> of_queued(const run_record& run, const caller& who,
     if (auto nobody = of_fleet(workers))
         co_return std::move(*nobody);
     explanation e;
-    if (run.fields.text("where") ==
-        "held") { // by a pause that is over; the sweep gives those that it held their tickets
+    // By a pause that is over; the sweep gives those that it held their tickets.
+    if (run.fields.text("where") == "held") {
         e.reason = "next";
         e.message = "What paused it is over; it is put back into the queue within a second.";
         co_return e;

@@ -177,7 +177,7 @@ end
 -- Answers {'ok', recovered, promoted, unblocked, given up, aged}.
 local function sweep(keys, a)
   local p, now = keys[1], clock()
-  local actor, most = a[1], a[2]
+  local actor, most, streams = a[1], a[2], { unpack(a, 9) }
   local done = { 0, 0, 0, 0, 0 }
 
   local away_from, away_to = time_away(p, now, tonumber(a[6]))
@@ -213,7 +213,7 @@ local function sweep(keys, a)
   end
 
   release_resumed(p)
-  set_aside_unread(p, { unpack(a, 9) })
+  set_aside_unread(p, streams)
   sample(p, now, a[8])
 
   for _, waiting in ipairs({ 'queued', 'blocked' }) do
@@ -236,10 +236,10 @@ local function sweep(keys, a)
     done[5] = done[5] + 1
   end
 
-  for i = 9, #a do trim(p, a[i]) end
-  mend_lag(p, { unpack(a, 9) })
+  for _, stream in ipairs(streams) do trim(p, stream) end
+  mend_lag(p, streams)
   if call('SET', p .. 'tidied', now, 'NX', 'PX', 60000) then
-    for i = 9, #a do remove_idle_consumers(p, a[i]) end
+    for _, stream in ipairs(streams) do remove_idle_consumers(p, stream) end
   end
   return { 'ok', unpack(done) }
 end

@@ -10,9 +10,9 @@ using boost::system::error_code;
 
 namespace {
 
-// Commands are written at the end of a turn of the loop, or as soon as this many are waiting: Redis then works
-// on the first while we still make the last.
-constexpr std::size_t flush_at = 16;
+// Commands are written at the end of a turn of the loop, or as soon as so many bytes of them are waiting: Redis then works on
+// the first while we still make the last.
+constexpr std::size_t flush_at = 2048;
 
 bool serves_no_one(std::string_view line) {
     for (const std::string_view prefix :
@@ -50,7 +50,7 @@ void connection::link::complete(handler h, const std::string& why, bool sent) {
 }
 
 void connection::link::flush_soon() {
-    if (++unflushed_ >= flush_at) {
+    if (outgoing_.size() >= flush_at) {
         flush();
     } else if (!flush_posted_) {
         flush_posted_ = true;
@@ -61,20 +61,27 @@ void connection::link::flush_soon() {
     }
 }
 
+// What goes at once, goes at once: that a write has ended is heard a turn later, and what came meanwhile would wait for that.
 void connection::link::flush() {
     if (writing_ || outgoing_.empty() || closed_)
         return;
-    unflushed_ = 0;
+    error_code ec;
+    const auto sent = socket_.write_some(asio::buffer(outgoing_), ec);
+    if (sent == outgoing_.size()) {
+        outgoing_.clear();
+        return;
+    }
+    // An error is met again there, where it may end the connection; most often it only says that there is no room.
     writing_ = true;
-    on_the_wire_.clear();
-    std::swap(on_the_wire_, outgoing_);
+    on_the_wire_.assign(outgoing_, sent);
+    outgoing_.clear();
     asio::async_write(socket_, asio::buffer(on_the_wire_),
-                      [self = shared_from_this(), turn = turn_](error_code ec, std::size_t) {
+                      [self = shared_from_this(), turn = turn_](error_code failed, std::size_t) {
                           if (turn != self->turn_ || self->closed_)
                               return;
                           self->writing_ = false;
-                          if (ec)
-                              self->fail("cannot write: " + ec.message());
+                          if (failed)
+                              self->fail("cannot write: " + failed.message());
                           else
                               self->flush();
                       });

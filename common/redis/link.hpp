@@ -76,7 +76,6 @@ class connection::link : public std::enable_shared_from_this<connection::link> {
     clock::time_point connecting_until_ = clock::time_point::max(), watched_ = clock::time_point::max();
     std::chrono::milliseconds backoff_;
     std::uint64_t turn_ = 0, reconnects_ = 0;
-    std::size_t unflushed_ = 0;
     bool ready_ = false, closed_ = false, writing_ = false, flush_posted_ = false, failed_before_ = false;
     std::string last_failure_ = "not connected yet";
 };

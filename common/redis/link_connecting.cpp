@@ -63,10 +63,10 @@ void connection::link::open() {
 
 // AUTH, SELECT and SETNAME come before anything else on every new connection.
 void connection::link::greet() {
-    if (!options_.where.host.empty()) {
-        error_code ignored;
+    error_code ignored;
+    socket_.non_blocking(true, ignored);
+    if (!options_.where.host.empty())
         socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-    }
     reader_ = std::make_unique<reply_reader>();
     const auto& w = options_.where;
     if (!w.password.empty())
@@ -119,7 +119,6 @@ void connection::link::fail(const std::string& why) {
     writing_ = false;
     connecting_until_ = clock::time_point::max();
     outgoing_.clear();
-    unflushed_ = 0;
     last_failure_ = why;
     auto lost = std::exchange(in_flight_, {});
     for (auto& call : lost)

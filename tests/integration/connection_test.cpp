@@ -50,6 +50,26 @@ TEST_F(Connection, RepliesReachTheirCallers) {
     EXPECT_EQ(wrong, 0);
 }
 
+// More than a socket takes at once, and calls that come while the rest of it still waits.
+TEST_F(Connection, WhatDoesNotGoAtOnceGoesInItsOrder) {
+    auto o = settings();
+    o.reply_timeout = 10s;
+    connection c(io_.get_executor(), o);
+    EXPECT_EQ(ask(c, command::of("PING")).text(), "PONG");
+    constexpr std::size_t calls = 24;
+    std::vector<std::string> texts;
+    std::vector<command> commands;
+    for (std::size_t i = 0; i < calls; ++i) {
+        texts.emplace_back(i % 3 == 2 ? 3 : 1 << 20, static_cast<char>('a' + i));
+        commands.push_back(command::of("ECHO", texts.back()));
+    }
+    const auto replies = run_async(io_, c.call_all(std::move(commands)));
+    ASSERT_EQ(replies.size(), calls);
+    for (std::size_t i = 0; i < calls; ++i)
+        EXPECT_TRUE(replies[i].text() == texts[i]) << "reply " << i << " is not its call's";
+    EXPECT_EQ(c.reconnects(), 0u);
+}
+
 TEST_F(Connection, AnErrorReplyIsAnExceptionForItsCallerAlone) {
     connection c(io_.get_executor(), settings());
     EXPECT_THROW(ask(c, command::of("NOSUCH")), refused);

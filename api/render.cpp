@@ -166,18 +166,20 @@ void write_queued_run(json::writer& w, const run_record& r, const std::vector<re
 
 std::string render_project(const record& p) {
     json::writer w;
-    w.begin_object().member("id", p.text("id")).member("name", p.text("name"));
-    w.optional("apiName", p.text("apiName")).optional("mode", p.text("mode")).optional("status", p.text("status"));
-    w.member("createdAt", rfc3339(p.number("created")));
-    write_time(w, "updatedAt", p.number("updated"));
-    w.member("runCount", p.number("runs")).end_object();
+    write_project(w, p, p.number("runs"), p.number("updated"));
     return w.take();
 }
 
-std::string render_capabilities(const accepted_run& a, const fleet_facts& f, bool paused,
-                                const std::string& durability, std::int64_t oldest_s,
-                                std::optional<std::int64_t> start_s) {
-    json::writer w;
+void write_project(json::writer& w, const record& p, std::int64_t runs, unix_ms updated) {
+    w.begin_object().member("id", p.text("id")).member("name", p.text("name"));
+    w.optional("apiName", p.text("apiName")).optional("mode", p.text("mode")).optional("status", p.text("status"));
+    w.member("createdAt", rfc3339(p.number("created")));
+    write_time(w, "updatedAt", updated);
+    w.member("runCount", runs).end_object();
+}
+
+void write_capabilities(json::writer& w, const accepted_run& a, const fleet_facts& f, bool paused,
+                        const std::string& durability, std::int64_t oldest_s, std::optional<std::int64_t> start_s) {
     w.begin_object().member("queued", a.queued).member("oldestQueuedSeconds", a.queued > 1 ? oldest_s : 0);
     w.key("workers")
         .begin_object()
@@ -195,7 +197,6 @@ std::string render_capabilities(const accepted_run& a, const fleet_facts& f, boo
     if (a.limit)
         w.member("limit", *a.limit);
     w.member("used", a.used).member("resetsAt", rfc3339(end_of_month(a.month))).end_object().end_object();
-    return w.take();
 }
 
 run_record record_of(const new_run& n, const accepted_run& a) {

@@ -16,11 +16,12 @@ std::string render_run(const run_record& r, bool no_worker);
 void write_queued_run(json::writer& w, const run_record& r, const std::vector<struct retained_input>& inputs,
                       bool no_worker);
 std::string render_project(const record& p);
+// With what an accept has just made of it, which `p` need not know yet.
+void write_project(json::writer& w, const record& p, std::int64_t runs, unix_ms updated);
 // `start_s`: seconds until the run is likely to be taken, if that is known. `paused`: not before somebody resumes its queue.
 // `oldest_s`: for how long the run has waited that waits longest; a second old.
-std::string render_capabilities(const accepted_run& a, const fleet_facts& f, bool paused,
-                                const std::string& durability, std::int64_t oldest_s,
-                                std::optional<std::int64_t> start_s);
+void write_capabilities(json::writer& w, const accepted_run& a, const fleet_facts& f, bool paused,
+                        const std::string& durability, std::int64_t oldest_s, std::optional<std::int64_t> start_s);
 
 // The record of a run that was accepted just now, as Redis holds it.
 run_record record_of(const new_run& n, const accepted_run& a);

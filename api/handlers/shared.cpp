@@ -111,27 +111,26 @@ response accepted(const json::writer& body, const std::string& run) {
 asio::awaitable<response> accepted_response(const new_run& n, const accepted_run& a, const source_run* source,
                                             const std::vector<retained_input>& inputs, services& s) {
     const auto partition = partition_of(id_kind::run, a.run).value_or(0);
-    record project;
-    if (const auto* known = s.known.find_project(a.project)) {
-        project = *known;
-    } else {
-        project = co_await load_project(partition, a.project, s);
-        s.known.remember_project(a.project, project);
+    const auto* project = s.known.find_project(a.project);
+    record loaded;
+    if (!project) {
+        loaded = co_await load_project(partition, a.project, s);
+        s.known.remember_project(a.project, loaded);
+        project = &loaded;
     }
-    project.set("runs", std::to_string(a.runs_of_project));
-    project.set("updated", std::to_string(a.now));
     const auto workers = s.workers.seen();
     const bool no_worker = workers.live == 0;
     s.counted.accepted(source != nullptr);
     json::writer w;
-    w.begin_object().raw_member("project", render_project(project));
+    w.begin_object().key("project");
+    write_project(w, *project, a.runs_of_project, a.now);
     if (source)
         w.raw_member("sourceRun", source->rendered(no_worker));
     w.key("run");
     write_queued_run(w, record_of(n, a), inputs, no_worker);
-    w.raw_member("capabilities",
-                 render_capabilities(a, workers, s.workers.is_paused(n.mode, a.project), s.durability,
-                                     s.levels.oldest_seconds(partition), s.pace.seconds_for(partition, a.queued)));
+    w.key("capabilities");
+    write_capabilities(w, a, workers, s.workers.is_paused(n.mode, a.project), s.durability,
+                       s.levels.oldest_seconds(partition), s.pace.seconds_for(partition, a.queued));
     if (!source)
         w.member("message", "Run accepted.");
     w.end_object();

@@ -48,8 +48,10 @@ void sweeper::act() {
         return std::any_of(set.begin(), set.end(), [&](const auto& e) { return e.second <= till; });
     };
     const auto ttl = limits.queue_ttl.count();
+    const bool holds_on = std::ranges::any_of(s.held, [&](const auto& h) { return s.pause_of(h.what).empty(); });
     const bool useful = due(s.leases, s.now) || due(s.delayed, s.now) || due(s.ended, s.now) || !s.blocked.empty() ||
-                        due(s.queued, s.now - ttl);
+                        due(s.queued, s.now - ttl) || holds_on ||
+                        (!s.paused.empty() && !s.queued.empty() && w_.chance.percent(30));
     if (is_waiting() || (!useful && !w_.chance.percent(5)))
         return;
     static constexpr std::array tools{"", "", "a", "a b"};

@@ -1,5 +1,5 @@
-// Who calls Redis: clients of the API, workers, and those that sweep and drop blobs. Each does what the real one does
-// between two calls, may be stopped between any two, and repeats a call whose answer did not come.
+// Who calls Redis: clients of the API, operators, workers, and those that sweep and drop blobs. Each does what the
+// real one does between two calls, may be stopped between any two, and repeats a call whose answer did not come.
 #pragma once
 #include "tests/integration/interleavings/world.hpp"
 
@@ -107,6 +107,21 @@ class sweeper : public actor {
   protected:
     void told(const call&, const answer&) override {}
     void give_up(const call&) override {}
+};
+
+// An operator: pauses what there is, and resumes it.
+class pauser : public actor {
+  public:
+    using actor::actor;
+    void act() override;
+    void crash() override { forget_calls(); }
+
+  protected:
+    void told(const call&, const answer&) override {}
+    void give_up(const call&) override {}
+
+  private:
+    std::string choose();
 };
 
 // Sweeps, then drops one blob that is due: lock, drop_if_due, unlink, unlock.

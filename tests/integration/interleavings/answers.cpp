@@ -36,6 +36,8 @@ void model::check_answer(const call& c, const answer& a, const state& after) {
         require(a.head != "drop" || !is_pinned(c.args[1]), "{} is dropped although it is pinned", c.args[1]);
         break;
     case fn::leave:
+    case fn::pause:
+    case fn::resume:
         break; // what they may change says all
     }
 }
@@ -59,6 +61,9 @@ void model::check_accept(const call& c, const answer& a, const state& after) {
         require(!use, "{} is a second run for {}", c.run(), key);
         require(after.used == seen_.used + 1 || after.month != seen_.month, "an accepted run is not in the quota");
         ++accepted_;
+        const auto project = fmt::format("project:{}", after.run(index_of(c.run())).project);
+        if (std::ranges::find(pausable_, project) == pausable_.end())
+            pausable_.push_back(project);
         if (!key.empty())
             uses_[key] = {c.run(), fingerprint, clock_};
     } else if (a.head == "replayed") {
@@ -139,6 +144,8 @@ void model::check_claim(const call& c, const answer& a, const state& after) cons
         const auto* b = run(t.run);
         const bool again = c.args[4] == "1" && b && b->is_held_by(std::to_string(t.epoch), c.args[1]);
         require(again || (b && b->status == run_status::queued && b->where == "stream"), "{} was not to be claimed",
+                t.run);
+        require(again || (seen_.pause_of("all").empty() && seen_.paused_by(*b).empty()), "{} is paused and claimed",
                 t.run);
         require(score_of(after.leases, t.run).value_or(0) >= seen_.now + limits.lease.count(),
                 "{} has no whole lease", t.run);

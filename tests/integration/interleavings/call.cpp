@@ -29,11 +29,12 @@ void add(call& c, Text&&... text) {
 
 call accept(const order& o) {
     const bool start = o.source.empty();
+    const auto* name = !start ? "" : o.blob == "b0" ? "Pets" : "Plants";
     return {fn::accept,
-            {o.run, std::string(org), "", start ? "Pets" : "", start ? "project-of-" + o.run : "", "", "flagship",
+            {o.run, std::string(org), "", name, start ? "project-of-" + o.run : "", "", std::string(run_mode),
              std::string(keys::default_stream),
-             fmt::format("mode flagship\ninputs {{\"openapi\":{{\"sha256\":\"{}\"}}}}\n", o.blob), o.blob, o.source,
-             "client", o.idem, o.fingerprint}};
+             fmt::format("mode {}\ninputs {{\"openapi\":{{\"sha256\":\"{}\"}}}}\n", run_mode, o.blob), o.blob,
+             o.source, "client", o.idem, o.fingerprint}};
 }
 
 call cancel(const std::string& run, const std::string& token) {
@@ -113,6 +114,14 @@ call leave(const std::string& worker) {
     return {fn::leave, {worker, std::string(keys::again_stream), std::string(keys::default_stream)}};
 }
 
+call pause(const std::string& what, const std::string& actor, const std::string& reason) {
+    return {fn::pause, {what, actor, reason}};
+}
+
+call resume(const std::string& what, const std::string& actor) {
+    return {fn::resume, {what, actor, ""}};
+}
+
 std::vector<std::string> call::words() const {
     std::vector<std::string> w;
     if (what == fn::accept)
@@ -149,6 +158,8 @@ answer answer_of(const call& c, redis::reply_view whole) {
     }
     for (std::size_t i = 2; c.what == fn::beat && i < r.size(); ++i)
         a.lost.emplace_back(r[i][0].text());
+    for (std::size_t i = 0; (c.what == fn::pause || c.what == fn::resume) && a.ok() && i < r[1].size(); ++i)
+        a.detail += fmt::format("{}{}", i == 0 ? "" : " ", r[1][i].text());
     return a;
 }
 

@@ -12,15 +12,31 @@
 
 namespace reprise::interleavings {
 
-enum class fn { accept, cancel, pin, keep, drop_if_due, claim, beat, step, finish, release, block, sweep, leave };
-inline constexpr std::array<std::string_view, 13> fn_names{"accept", "cancel", "pin",  "keep",   "drop_if_due",
-                                                           "claim",  "beat",   "step", "finish", "release",
-                                                           "block",  "sweep",  "leave"};
+enum class fn {
+    accept,
+    cancel,
+    pin,
+    keep,
+    drop_if_due,
+    claim,
+    beat,
+    step,
+    finish,
+    release,
+    block,
+    sweep,
+    leave,
+    pause,
+    resume
+};
+inline constexpr std::array<std::string_view, 15> fn_names{"accept", "cancel", "pin",   "keep",   "drop_if_due",
+                                                           "claim",  "beat",   "step",  "finish", "release",
+                                                           "block",  "sweep",  "leave", "pause",  "resume"};
 
 inline const queue_limits limits; // the defaults
 inline constexpr std::int64_t second = 1000, minute = 60 * second, hour = 60 * minute, day = 24 * hour;
 inline constexpr std::int64_t pinned_while_putting = hour, idem_kept = day, records_kept = 90 * day;
-inline constexpr std::string_view org = "acme";
+inline constexpr std::string_view org = "acme", run_mode = "flagship";
 
 struct call {
     fn what{};
@@ -59,10 +75,12 @@ call release(const claim_ticket& t, std::int64_t delay);
 call block(const claim_ticket& t, const std::string& tool);
 call sweep(const std::string& tools);
 call leave(const std::string& worker);
+call pause(const std::string& what, const std::string& actor, const std::string& reason);
+call resume(const std::string& what, const std::string& actor);
 
 // What a function answered.
 struct answer {
-    std::string head, detail;       // ok, stale, refused; its code, or the run of accept
+    std::string head, detail;       // ok, stale, refused; its code, the run of accept, or all that is paused now
     std::vector<claim_ticket> runs; // claimed
     std::vector<std::string> lost;  // runs that a beat says are the caller's no more
 

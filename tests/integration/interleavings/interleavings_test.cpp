@@ -1,6 +1,6 @@
-// The real functions in a real Redis, through thousands of random schedules of clients, workers and sweeps, with
-// crashes, freezes, duplicates, and calls and answers that come late or never. After every call all that Redis holds
-// is looked at.
+// The real functions in a real Redis, through thousands of random schedules of clients, operators, workers and sweeps,
+// with crashes, freezes, duplicates, and calls and answers that come late or never. After every call all that Redis
+// holds is looked at.
 //
 //   REPRISE_SCHEDULES=20000   how many of the fixed seeds are played, and then as many from the clock
 //   REPRISE_SEED=17           plays this one alone
@@ -43,7 +43,21 @@ constexpr std::array milestones{"accept repeated",
                                 "record forgotten",
                                 "step repeated",
                                 "step told by its end alone",
-                                "artifact kept"};
+                                "artifact kept",
+                                "pause ok",
+                                "pause refused project_not_found",
+                                "resume ok",
+                                "resume leaves some to sweeps",
+                                "set aside by a claim",
+                                "set aside by a sweep",
+                                "set aside by a sweep, from another pause",
+                                "released by a resume",
+                                "released by a resume, with its ticket",
+                                "released by a sweep",
+                                "released by a sweep, with its ticket",
+                                "ticket of a held run met",
+                                "held run canceled",
+                                "held run waited too long"};
 
 std::optional<std::uint64_t> number_in(const char* variable) {
     const char* text = std::getenv(variable);

@@ -10,9 +10,11 @@
 namespace reprise::interleavings {
 namespace {
 
-// Args: organisation, how many idempotency keys, those, then each run's id and what was seen of it last.
+// Args: organisation, how many idempotency keys, those, how many things that may be paused, those, then each run's id
+// and what was seen of it last.
 constexpr std::string_view runs_script = R"lua(
 local p, org, keys = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local pausable = tonumber(ARGV[3 + keys])
 
 -- In an order of its own: that of Redis changes while a hash grows, and with it what DUMP says.
 local function whole_of(key)
@@ -29,7 +31,7 @@ local function run_of(id, seen)
   if not whole then return {} end
   if whole == seen then return { '=' } end
   local v = redis.call('HMGET', key, 'status', 'epoch', 'seq', 'lost', 'ended', 'expires', 'token', 'where', 'stream',
-    'ticket', 'tool', '', 'made', 'history', 'verdict', 'error', 'worker', 'claimed', 'project', 'root')
+    'ticket', 'tool', '', 'made', 'history', 'verdict', 'error', 'worker', 'claimed', 'project', 'root', 'project', 'heldBy')
   v[12] = string.match(redis.call('HGET', key, 'fixed') or '', '"sha256":"([^"]+)"')
   local function lists(index) return redis.call('ZSCORE', p .. index, id) end
   local listed_as = {}
@@ -45,8 +47,17 @@ end
 
 local runs, idem = {}, {}
 for i = 3, 2 + keys do idem[#idem + 1] = redis.call('GET', p .. 'idem:' .. ARGV[i]) end
-for i = 3 + keys, #ARGV, 2 do runs[#runs + 1] = run_of(ARGV[i], ARGV[i + 1]) end
-return { runs, idem }
+for i = 4 + keys + pausable, #ARGV, 2 do runs[#runs + 1] = run_of(ARGV[i], ARGV[i + 1]) end
+
+local held, looked_at = {}, {}
+local function look_at(what)
+  local ids = not looked_at[what] and redis.call('ZRANGE', p .. 'held:' .. what, 0, -1) or {}
+  looked_at[what] = true
+  if #ids > 0 then held[#held + 1] = { what, ids } end
+end
+for i = 4 + keys, 3 + keys + pausable do look_at(ARGV[i]) end
+for _, what in ipairs(redis.call('SMEMBERS', p .. 'holds')) do look_at(what) end
+return { runs, idem, held }
 )lua";
 
 // Redis' clock cannot be stubbed; but a clock that is moved forward and deadlines that are moved back are the same.
@@ -137,6 +148,8 @@ run_state run_in(reply_view r) {
     s.claimed = number_or(r[17], 0);
     s.indexed = r[18].number() == 1;
     s.whole = r[19].text();
+    s.project = r[20].text();
+    s.held_by = r[21].text();
     return s;
 }
 
@@ -146,6 +159,13 @@ scores scores_in(reply_view r) {
     for (std::size_t i = 0; i + 1 < r.size(); i += 2)
         s.emplace_back(r[i].text(), r[i + 1].number());
     return s;
+}
+
+std::vector<std::string_view> texts_in(reply_view r) {
+    std::vector<std::string_view> all;
+    for (std::size_t i = 0; i < r.size(); ++i)
+        all.push_back(r[i].text());
+    return all;
 }
 
 std::pair<std::int64_t, std::int64_t> place_of(std::string_view id) {
@@ -188,9 +208,9 @@ event_state event_in(reply_view fields) {
     return e;
 }
 
-void add_keys(std::vector<std::string>& to, const model& known) {
-    to.push_back(std::to_string(known.keys().size()));
-    to.insert(to.end(), known.keys().begin(), known.keys().end());
+void add_all(std::vector<std::string>& to, const std::vector<std::string>& names) {
+    to.push_back(std::to_string(names.size()));
+    to.insert(to.end(), names.begin(), names.end());
 }
 
 } // namespace
@@ -219,6 +239,8 @@ look::look(wire& w, std::string prefix) : wire_(w), prefix_(std::move(prefix)) {
     }
     add("HMGET", prefix_ + "org:" + std::string(org), "used", "month", "limit");
     add("XLEN", prefix_ + "fenced");
+    add("HGETALL", prefix_ + "paused");
+    add("SMEMBERS", prefix_ + "holds");
 }
 
 void look::send(const model* known) {
@@ -226,13 +248,15 @@ void look::send(const model* known) {
     wire_.send(redis::command::of("XRANGE", prefix_ + "events", last_event_, "+").bytes());
     std::vector<std::string> w{"EVALSHA_RO", runs_digest, "1", prefix_, std::string(org)};
     if (known) {
-        add_keys(w, *known);
+        add_all(w, known->keys());
+        add_all(w, known->pausable());
         for (std::size_t i = 0; i < known->runs().size(); ++i) {
             w.push_back(known->runs()[i]);
             w.emplace_back(known->seen().run(i).whole);
         }
     } else {
-        w.emplace_back("0");
+        add_all(w, {});
+        add_all(w, {});
     }
     wire_.send(redis::command(w).bytes());
 }
@@ -259,6 +283,10 @@ state look::receive(const state* before) {
     if (!organisation[2].is_nil())
         s.limit = organisation[2].number();
     s.refused_writes = next().number();
+    const auto paused = next();
+    for (std::size_t i = 0; i + 1 < paused.size(); i += 2)
+        s.paused.emplace_back(paused[i].text(), paused[i + 1].text());
+    s.holds = texts_in(next());
     const auto events = next();
     for (std::size_t i = 0; i < events.size(); ++i)
         s.events.push_back(event_in(events[i][1]));
@@ -271,14 +299,15 @@ state look::receive(const state* before) {
         if (!same)
             s.runs.back().read_from = s.read_from.back();
     }
-    for (std::size_t i = 0; i < found[1].size(); ++i)
-        s.idem.push_back(found[1][i].text());
+    s.idem = texts_in(found[1]);
+    for (std::size_t i = 0; i < found[2].size(); ++i)
+        s.held.push_back({found[2][i][0].text(), texts_in(found[2][i][1])});
     return s;
 }
 
 void look::send_time(const model& known, std::int64_t ms, bool watched) {
     std::vector<std::string> w{"EVALSHA", pass_digest, "1", prefix_, std::to_string(ms), watched ? "1" : "0"};
-    add_keys(w, known);
+    add_all(w, known.keys());
     w.insert(w.end(), known.runs().begin(), known.runs().end());
     wire_.send(redis::command(w).bytes());
 }

@@ -44,6 +44,7 @@ bool concerns(const call& c, const std::string& run) {
     switch (c.what) {
     case fn::claim:
     case fn::sweep:
+    case fn::resume:
         return true;
     case fn::accept:
     case fn::cancel:
@@ -107,6 +108,8 @@ void model::check_changes(const call& c, const answer& a, const state& after) co
         if (seen_.run(i).whole != after.run(i).whole)
             check_run(c, i, after);
     check_retained(c, a, after);
+    check_paused(c, a, after);
+    check_sides_counted(c, after);
 
     const bool stale = a.head == "stale";
     require(after.refused_writes - seen_.refused_writes == (stale ? 1 : 0), "the list of refused writes grew by {}",
@@ -132,6 +135,7 @@ void model::check_run(const call& c, std::size_t i, const state& after) const {
         return;
     }
     check_path(c, i, after);
+    check_sides(c, i, after);
     if (b.exists && is_terminal(b.status))
         require(n.status == run_status::expired && is_as_it_ended(b, n), "{} changed after its end", id);
 }
@@ -170,10 +174,10 @@ void model::check_path(const call& c, std::size_t i, const state& after) const {
     require(seq == n.seq && status == n.status, "{}: the events say {} {}, the run {} {}", id, seq, name_of(status),
             n.seq, name_of(n.status));
     require(epoch == n.epoch, "{}: the events say epoch {}, the run {}", id, epoch, n.epoch);
-    const bool promoted = c.what == fn::sweep && b.status == run_status::queued && b.where == "delayed";
+    const bool promoted = c.what == fn::sweep && b.waits_in("delayed");
     require(!promoted || any || score_of(seen_.delayed, id).value_or(after.now + 1) <= after.now,
             "{} is delayed no longer, and too early", id);
-    require(any || promoted, "{} changed without an event", id);
+    require(any || promoted || changes_sides(i, after), "{} changed without an event", id);
     require(n.lost == b.lost || (c.what == fn::sweep && n.lost == b.lost + 1), "{} lost {} leases after {}", id,
             n.lost, b.lost);
     require(n.lost < limits.poison_after || n.status == run_status::failed || is_terminal(b.status),
@@ -259,7 +263,8 @@ void model::check_all_ended() const {
     }
     for (const auto* s : {&seen_.again, &seen_.fresh})
         require(s->unread.empty() && s->pending.empty(), "tickets are left");
-    require(seen_.stat("ghosts") == 0, "{} ghosts are left", seen_.stat("ghosts"));
+    require(seen_.stat("ghosts") == 0 && seen_.stat("held") == 0, "{} ghosts and {} held runs are left",
+            seen_.stat("ghosts"), seen_.stat("held"));
 }
 
 } // namespace reprise::interleavings

@@ -40,12 +40,16 @@ class model {
     std::string new_key() { return keys_.emplace_back(fmt::format("key-{}", keys_.size())); }
     const std::vector<std::string>& runs() const { return runs_; }
     const std::vector<std::string>& keys() const { return keys_; }
+    // All, the mode, and the projects that there are.
+    const std::vector<std::string>& pausable() const { return pausable_; }
 
     // Each throws violation.
     void called(const call& c, const answer& a, state after);
     void passed(std::int64_t ms, state after); // time
     void check_files() const;                  // what live runs and unexpired results need is on disk
     void check_all_ended() const;
+    void check_all_aside() const;  // after so many sweeps that they have seen all
+    void check_none_aside() const; // the same, with nothing paused any more
 
     const state& seen() const { return seen_; }
     std::int64_t clock() const { return clock_; }    // ms since the schedule began, but for its own run time
@@ -77,6 +81,13 @@ class model {
     void check_time(const call& c, std::size_t i, transition t, std::int64_t now) const;
     void check_retained(const call& c, const answer& a, const state& after) const;
 
+    // Pauses (pauses.cpp).
+    bool changes_sides(std::size_t i, const state& after) const;
+    bool pauses_nothing(const call& c) const;
+    void check_paused(const call& c, const answer& a, const state& after) const;
+    void check_sides(const call& c, std::size_t i, const state& after) const;
+    void check_sides_counted(const call& c, const state& after) const;
+
     // What was answered (answers.cpp).
     void check_answer(const call& c, const answer& a, const state& after);
     void check_accept(const call& c, const answer& a, const state& after);
@@ -88,7 +99,7 @@ class model {
     void check_beat(const call& c, const answer& a, const state& after) const;
     void check_sweep(const call& c, const state& after) const;
 
-    std::vector<std::string> runs_, keys_;
+    std::vector<std::string> runs_, keys_, pausable_{"all", "mode:" + std::string(run_mode)};
     state seen_;
     std::map<std::string, use_of_key> uses_;
     std::map<std::string, std::int64_t> pinned_till_;

@@ -1,6 +1,7 @@
 #include "tests/integration/interleavings/schedule.hpp"
 
 #include <algorithm>
+#include <span>
 
 namespace reprise::interleavings {
 namespace {
@@ -24,6 +25,7 @@ schedule::schedule(std::uint64_t seed, state first)
         add(std::type_identity<worker>(), name);
     add(std::type_identity<sweeper>(), "sweeper");
     add(std::type_identity<dropper>(), "dropper");
+    add(std::type_identity<pauser>(), "operator");
 }
 
 std::optional<request> schedule::next() {
@@ -91,9 +93,9 @@ void schedule::let_act(actor& who) {
 
 // Workers have most to do.
 actor& schedule::somebody() {
-    static constexpr std::array turns{0, 1, 2, 3, 3, 4, 4, 5, 5, 6, 7},
-        without_workers{0, 0, 1, 1, 2, 2, 6, 6, 7, 7, 7};
-    const auto& order = mood_ == mood::without_workers ? without_workers : turns;
+    static constexpr std::array turns{0, 0, 1, 1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 7, 7, 8};
+    static constexpr std::array without_workers{0, 0, 1, 1, 2, 2, 6, 6, 7, 7, 7, 8};
+    const std::span<const int> order = mood_ == mood::without_workers ? std::span<const int>(without_workers) : turns;
     return *actors_[static_cast<std::size_t>(order[world_.chance.below(order.size())])];
 }
 
@@ -170,6 +172,34 @@ request schedule::ask(call c) {
     return r;
 }
 
+// First sweeps must set aside all that is paused, then everything is resumed, and they must let go all that was held.
+std::optional<request> schedule::end_pauses() {
+    const auto& s = model_.seen();
+    const auto tickets = std::max(s.again.unread.size(), s.fresh.unread.size()) + s.queued.size() + s.leases.size();
+    // Though each lets go of one run only, looks at two tickets, and begins anew when a run was let go.
+    const auto sweeps = 4 + static_cast<int>(s.stat("held")) + static_cast<int>(tickets) / 2;
+    if (pauses_ == pauses::stay) {
+        sweeps_left_ = s.paused.empty() || s.queued.empty() ? 0 : sweeps;
+        pauses_ = pauses::are_swept;
+    }
+    if (pauses_ == pauses::are_swept) {
+        if (sweeps_left_-- > 0)
+            return ask(sweep(""));
+        model_.check_all_aside();
+        pauses_ = pauses::end;
+    }
+    if (pauses_ == pauses::end) {
+        if (!s.paused.empty())
+            return ask(resume(std::string(s.paused[0].first), "operator"));
+        sweeps_left_ = sweeps;
+        pauses_ = pauses::ended;
+    }
+    if (!s.held.empty() && sweeps_left_-- > 0)
+        return ask(sweep(""));
+    model_.check_none_aside();
+    return std::nullopt;
+}
+
 // Nobody acts any more. What is on its way arrives; then a healthy worker does what is left, and its sweeps find it.
 std::optional<request> schedule::heal() {
     if (!healing_) {
@@ -188,6 +218,8 @@ std::optional<request> schedule::heal() {
         to_finish_.pop_back();
         return ask(finish(t, run_status::ready));
     }
+    if (auto r = end_pauses())
+        return r;
     const auto& s = model_.seen();
     const bool idle =
         s.queued.empty() && s.leases.empty() && s.blocked.empty() && s.fresh.unread.empty() && s.again.unread.empty();

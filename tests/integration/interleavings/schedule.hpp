@@ -26,6 +26,7 @@ class schedule : public play {
     void strike(); // an actor with a crash, or with a time in which it does nothing
     request let_time_pass();
     std::optional<request> heal();
+    std::optional<request> end_pauses();
     request ask(call c);
 
     world world_;
@@ -34,7 +35,8 @@ class schedule : public play {
     std::string asked_;                // as text
     int calls_left_;
     const mood mood_; // until the healthy worker comes
-    int rounds_ = 0, stage_ = 0;
+    int rounds_ = 0, stage_ = 0, sweeps_left_ = 0;
+    enum class pauses { stay, are_swept, end, ended } pauses_ = pauses::stay;
     std::vector<claim_ticket> to_finish_; // by the healthy worker
     bool healing_ = false;
 };

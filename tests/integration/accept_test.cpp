@@ -303,5 +303,21 @@ TEST_F(Accept, ABlobThatIsHeldCannotBeDropped) {
               errc::inputs_not_retained);
 }
 
+TEST_F(Accept, ARetryDoesNotCountOnWhatWasDroppedBeforeItsSourceMovedOn) {
+    const auto n = a_start();
+    accept(n);
+    auto t = claim().at(0).ticket;
+    const auto drop = [&] {
+        make_due("retained", "acme/" + n.blobs[0]);
+        return test::run_async(io_, queue_->drop_if_due(0, "acme", n.blobs[0]));
+    };
+    EXPECT_TRUE(drop()); // the worker stood still for longer than its inputs are held, and was the first to go on
+    EXPECT_EQ(release(t), write_outcome::done);
+    EXPECT_EQ(refusal(a_retry_of(n.id)), errc::inputs_not_retained);
+    t = claim().at(0).ticket;
+    EXPECT_EQ(finish(t, run_status::failed), write_outcome::done);
+    EXPECT_EQ(refusal(a_retry_of(n.id)), errc::inputs_not_retained);
+}
+
 } // namespace
 } // namespace reprise

@@ -52,7 +52,7 @@ end
 
 -- A call about many runs puts off what it writes beside their hashes and the feed, so that each key is written in one command
 -- at the end. Without it (`w` is nil) all is written at once. A run is in at most one place of each.
-local function put_off() return { zadd = {}, zrem = {}, xack = {}, held = {}, counts = {} } end
+local function put_off() return { zadd = {}, zrem = {}, xack = {}, held = {}, held_longer = {}, counts = {} } end
 
 local function put(lists, key, first, second)
   local list = lists[key]
@@ -96,11 +96,25 @@ local function hold(p, org, shas, till, w)
   end
 end
 
+-- The same for a run's inputs, which were held before. A run that stood still for longer than that may find them dropped: then
+-- they are no longer on disk, and no retry may count on them.
+local function hold_longer(p, org, shas, till, w)
+  for sha in string.gmatch(shas, '%S+') do
+    local blob = org .. '/' .. sha
+    if w then
+      w.held_longer[blob] = math.max(w.held_longer[blob] or 0, till)
+    else
+      call('ZADD', p .. 'retained', 'XX', 'GT', stamp(till), blob)
+    end
+  end
+end
+
 local function write_put_off(p, w)
   for key, list in pairs(w.zrem) do call('ZREM', key, unpack(list)) end
   for key, list in pairs(w.zadd) do call('ZADD', key, unpack(list)) end
   for key, list in pairs(w.xack) do call('XACK', key, GROUP, unpack(list)) end
   for blob, till in pairs(w.held) do call('ZADD', p .. 'retained', 'GT', stamp(till), blob) end
+  for blob, till in pairs(w.held_longer) do call('ZADD', p .. 'retained', 'XX', 'GT', stamp(till), blob) end
   for field, by in pairs(w.counts) do call('HINCRBY', p .. 'stats', field, text(by)) end
 end
 
@@ -194,7 +208,8 @@ end
 -- waiting, being blocked nor being handed on can outlast it. Answers until when, for the hash.
 local function hold_on(p, r, now)
   local till = now + hold_of(r)
-  hold(p, r.org, r.kept .. ' ' .. r.made, till)
+  hold_longer(p, r.org, r.kept, till)
+  hold(p, r.org, r.made, till)
   return stamp(till)
 end
 
@@ -274,7 +289,8 @@ local OF_TICKET = { 'stream', 'ticket' }
 local function end_run(p, r, now, status, actor, cause, retention, fields, w)
   local till = stamp(now + retention)
   zadd(w, p .. 'ended', till, r.id)
-  hold(p, r.org, r.kept .. ' ' .. r.made, now + retention, w)
+  hold_longer(p, r.org, r.kept, now + retention, w)
+  hold(p, r.org, r.made, now + retention, w)
   count(p, status, 1, w)
   count(p, 'ended', 1, w) -- for ever, while the counts of statuses go down as runs expire
   if status == 'failed' then count(p, 'ended_failed', 1, w) end

@@ -17,9 +17,7 @@ constexpr std::size_t flush_at = 2048;
 bool serves_no_one(std::string_view line) {
     for (const std::string_view prefix :
          {"LOADING", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "BUSY ", "CLUSTERDOWN", "NOREPLICAS", "UNBLOCKED",
-          "TRYAGAIN", "NOAUTH", "NOPERM", "WRONGPASS",
-          // A user who may call a function and not what it does; so Redis 7.0 says it, and 7.2 (redis/redis#11160).
-          "ERR The user executing the script can't", "ERR ACL failure in script"})
+          "TRYAGAIN", "NOAUTH", "NOPERM", "WRONGPASS"})
         if (line.starts_with(prefix))
             return true;
     return false;

@@ -110,22 +110,6 @@ TEST_F(Connection, ARedisThatIsFullOrReadOnlyIsAnOutageAndNoBug) {
     EXPECT_EQ(ask(c, command::of("SET", "a", "b")).text(), "OK");
 }
 
-TEST_F(Connection, WhatItsUserMayNotDoIsAnOutageInsideOfAFunctionToo) {
-    connection admin(io_.get_executor(), settings());
-    ask(admin, command::of("FUNCTION", "LOAD",
-                           "#!lua name=lib\nredis.register_function('put', function(keys) return redis.call('SET', "
-                           "keys[1], '1') end)"));
-    ask(admin, command::of("ACL", "SETUSER", "someone", "on", ">secret", "~a", "+fcall", "+client", "+ping"));
-    auto o = settings();
-    o.where.user = "someone";
-    o.where.password = "secret";
-    connection c(io_.get_executor(), o);
-    EXPECT_THROW(ask(c, command::of("SET", "a", "1")), unavailable);
-    EXPECT_THROW(ask(c, command::of("FCALL", "put", "1", "a")), unavailable);
-    ask(admin, command::of("ACL", "SETUSER", "someone", "+set"));
-    EXPECT_EQ(ask(c, command::of("FCALL", "put", "1", "a")).text(), "OK");
-}
-
 TEST_F(Connection, CloseFailsWhatWaits) {
     connection c(io_.get_executor(), settings());
     ask(c, command::of("PING"));

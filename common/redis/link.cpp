@@ -61,27 +61,26 @@ void connection::link::flush_soon() {
     }
 }
 
-// What goes at once, goes at once: that a write has ended is heard a turn later, and what came meanwhile would wait for that.
+// Written here and not by async_write alone: its end is heard a turn later, and what came meanwhile would wait for that.
 void connection::link::flush() {
     if (writing_ || outgoing_.empty() || closed_)
         return;
-    error_code ec;
-    const auto sent = socket_.write_some(asio::buffer(outgoing_), ec);
+    error_code ignored; // async_write meets a real error again; most often there is only no room
+    const auto sent = socket_.write_some(asio::buffer(outgoing_), ignored);
     if (sent == outgoing_.size()) {
         outgoing_.clear();
         return;
     }
-    // An error is met again there, where it may end the connection; most often it only says that there is no room.
     writing_ = true;
     on_the_wire_.assign(outgoing_, sent);
     outgoing_.clear();
     asio::async_write(socket_, asio::buffer(on_the_wire_),
-                      [self = shared_from_this(), turn = turn_](error_code failed, std::size_t) {
+                      [self = shared_from_this(), turn = turn_](error_code ec, std::size_t) {
                           if (turn != self->turn_ || self->closed_)
                               return;
                           self->writing_ = false;
-                          if (failed)
-                              self->fail("cannot write: " + failed.message());
+                          if (ec)
+                              self->fail("cannot write: " + ec.message());
                           else
                               self->flush();
                       });

@@ -63,10 +63,12 @@ void connection::link::open() {
 
 // AUTH, SELECT and SETNAME come before anything else on every new connection.
 void connection::link::greet() {
-    error_code ignored;
-    socket_.non_blocking(true, ignored);
+    error_code ec;
+    socket_.non_blocking(true, ec);
+    if (ec)
+        return fail("cannot make the socket non-blocking: " + ec.message());
     if (!options_.where.host.empty())
-        socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+        socket_.set_option(asio::ip::tcp::no_delay(true), ec);
     reader_ = std::make_unique<reply_reader>();
     const auto& w = options_.where;
     if (!w.password.empty())

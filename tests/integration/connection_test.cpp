@@ -102,6 +102,23 @@ TEST_F(Connection, AFrozenRedisLeavesTheOutcomeUnknown) {
     EXPECT_EQ(ask(c, command::of("PING")).text(), "PONG");
 }
 
+// The rest of a large call still waits to be written when its time is over: nothing of it may reach the next connection.
+TEST_F(Connection, ALargeCallToAFrozenRedisIsGivenUpWithItsConnection) {
+    connection c(io_.get_executor(), settings());
+    ask(c, command::of("PING"));
+    server_.freeze(true);
+    std::vector<command> commands{command::of("ECHO", std::string(4 << 20, 'a')), command::of("ECHO", "b")};
+    try {
+        run_async(io_, c.call_all(std::move(commands)));
+        ADD_FAILURE() << "answered by a frozen server";
+    } catch (const unavailable& e) {
+        EXPECT_TRUE(e.outcome_unknown());
+    }
+    server_.freeze(false);
+    EXPECT_EQ(ask(c, command::of("ECHO", "c")).text(), "c");
+    EXPECT_EQ(c.reconnects(), 1u);
+}
+
 TEST_F(Connection, ARedisThatIsFullOrReadOnlyIsAnOutageAndNoBug) {
     connection c(io_.get_executor(), settings());
     ask(c, command::of("CONFIG", "SET", "maxmemory", "1"));

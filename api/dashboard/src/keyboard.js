@@ -1,5 +1,5 @@
 // Keys: `/` to search, `g` and a letter to a page, `j` and `k` along a list, `p` to pause, `?` for help.
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 import { live } from './live.js';
 import { go, to } from './route.js';
 
@@ -24,7 +24,8 @@ function step(by) {
 }
 
 export function useKeyboard(help) {
-    useEffect(() => {
+    // Before anything is painted: who sees the page may press a key at once.
+    useLayoutEffect(() => {
         let chord = 0;
         const pressed = (event) => {
             if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;

@@ -85,29 +85,24 @@ local function count(p, field, by, w)
 end
 
 -- Blobs are named `<org>/<sha256>` in `retained`, scored by the time until which they must be kept; never lowered.
-local function hold(p, org, shas, till, w)
+local function retain(p, org, shas, till, later, known)
   for sha in string.gmatch(shas, '%S+') do
     local blob = org .. '/' .. sha
-    if w then
-      w.held[blob] = math.max(w.held[blob] or 0, till)
+    if later then
+      later[blob] = math.max(later[blob] or 0, till)
+    elseif known then
+      call('ZADD', p .. 'retained', 'XX', 'GT', stamp(till), blob)
     else
       call('ZADD', p .. 'retained', 'GT', stamp(till), blob)
     end
   end
 end
 
+local function hold(p, org, shas, till, w) retain(p, org, shas, till, w and w.held) end
+
 -- The same for a run's inputs, which were held before. A run that stood still for longer than that may find them dropped: then
 -- they are no longer on disk, and no retry may count on them.
-local function hold_longer(p, org, shas, till, w)
-  for sha in string.gmatch(shas, '%S+') do
-    local blob = org .. '/' .. sha
-    if w then
-      w.held_longer[blob] = math.max(w.held_longer[blob] or 0, till)
-    else
-      call('ZADD', p .. 'retained', 'XX', 'GT', stamp(till), blob)
-    end
-  end
-end
+local function hold_longer(p, org, shas, till, w) retain(p, org, shas, till, w and w.held_longer, true) end
 
 local function write_put_off(p, w)
   for key, list in pairs(w.zrem) do call('ZREM', key, unpack(list)) end

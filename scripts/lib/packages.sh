@@ -5,7 +5,7 @@
 wanted_packages() {
     echo g++ cmake ninja-build ccache pkg-config git ca-certificates curl
     echo libhiredis-dev rapidjson-dev libssl-dev libcli11-dev libspdlog-dev libfmt-dev
-    echo libyaml-cpp-dev libarchive-dev prometheus-cpp-dev libgtest-dev libgmock-dev
+    echo libyaml-cpp-dev libarchive-dev prometheus-cpp-dev libjemalloc-dev libgtest-dev libgmock-dev
     echo redis-server redis-tools python3 python3-venv
     case $1 in
         lint) echo clang-format clang-tidy shellcheck ;;

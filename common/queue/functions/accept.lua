@@ -27,7 +27,7 @@ end
 -- that nothing is left half done by a record that somebody broke. `l` is what the call has looked at so far, each thing once.
 -- Every retry goes through here, so tables, strings and commands are few: Lua is most of what a call costs.
 local function look(p, now, made)
-  return { p = p, now = now, orgs = {}, projects = {}, names = {}, sources = {}, inputs = {}, keys = {}, made = made }
+  return { p = p, now = now, orgs = {}, projects = {}, names = {}, sources = {}, keys = {}, made = made }
 end
 
 local function queued_of(l)
@@ -72,8 +72,8 @@ local function org_of(l, org)
   if o then return o end
   local v = call('HMGET', l.p .. 'org:' .. org, 'plan', 'limit', 'month', 'used', 'schema')
   local month, as_text = month_of(l.now)
-  o = { name = org, plan = v[1], limit = v[2] or '', month = month, month_text = as_text, schema = v[5] }
-  o.used = v[3] == as_text and tonumber(v[4] or 0) or 0
+  o = { name = org, plan = v[1], limit = v[2] or '', month = month, month_text = as_text, schema = v[5], inputs = {},
+    used = v[3] == as_text and tonumber(v[4] or 0) or 0 }
   l.orgs[org] = o
   return o
 end
@@ -90,25 +90,23 @@ local function refusal_of(l, org, project)
   end
 end
 
--- The inputs of a run as they are retained: names, digests and times in turn.
-local function inputs_of(l, org, shas)
-  local name = org .. ' ' .. shas
-  local inputs = l.inputs[name]
+-- An organisation's inputs as they are retained: names, digests and times in turn.
+local function inputs_of(l, o, shas)
+  local inputs = o.inputs[shas]
   if inputs then return inputs end
-  for sha in string.gmatch(shas, '%S+') do
-    local blob = org .. '/' .. sha
-    local till = (call('ZSCORE', l.p .. 'retained', blob) or 0) + 0
-    inputs = inputs and add(inputs, blob, sha, till) or { blob, sha, till }
+  inputs = {}
+  for _, sha in ipairs(words_of(shas)) do
+    local blob = o.name .. '/' .. sha
+    add(inputs, blob, sha, (call('ZSCORE', l.p .. 'retained', blob) or 0) + 0)
   end
-  inputs = inputs or {}
-  l.inputs[name] = inputs
+  o.inputs[shas] = inputs
   return inputs
 end
 
 -- What the inputs' retention or the queue's depth refuses; nil if nothing. A start has just put its inputs, and pinned them
 -- before; a retry counts on what others have put, so for it a pin is not enough.
 local function no_room_or_input(l, org, shas, depth, own)
-  local inputs = inputs_of(l, org, shas)
+  local inputs = inputs_of(l, org_of(l, org), shas)
   for i = 1, #inputs, 3 do
     local till = inputs[i + 2]
     if own and till <= l.now then till = tonumber(call('ZSCORE', l.p .. 'pinned', inputs[i]) or 0) end
@@ -203,7 +201,7 @@ end
 -- there is, and a run's id is made for one call, so one that is listed already was made by this very call before.
 local function list_new(l, a, taken, today)
   local new = 0
-  for _, n in ipairs(taken) do list(n.org, today, a[n.at]) end
+  for i = 1, #taken do list(taken[i].org, today, a[taken[i].at]) end
   for name, o in pairs(l.orgs) do
     if o.entries then new = new + call('ZADD', l.p .. 'runs:' .. name, 'NX', unpack(o.entries)) end
   end
@@ -213,7 +211,8 @@ end
 -- The organisations' counts, the projects, and the other indexes of all runs that were taken.
 local function write_around(l, a, taken, today, till)
   local p = l.p
-  for _, n in ipairs(taken) do
+  for each = 1, #taken do
+    local n = taken[each]
     local i, project = n.at, n.project
     local run = a[i]
     if not project.made then
@@ -224,9 +223,9 @@ local function write_around(l, a, taken, today, till)
     if n.from ~= NO_SOURCE then
       list(n.from, today, run)
     else
-      for sha in string.gmatch(a[i + BLOBS], '%S+') do call('ZREM', p .. 'pinned', n.org.name .. '/' .. sha) end
+      for _, sha in ipairs(words_of(a[i + BLOBS])) do call('ZREM', p .. 'pinned', n.org.name .. '/' .. sha) end
     end
-    inputs_of(l, n.org.name, a[i + BLOBS]).taken = true
+    n.org.inputs[a[i + BLOBS]].taken = true
   end
   local count = text(#taken)
   call('HINCRBY', p .. 'stats', 'queued', count)
@@ -236,6 +235,9 @@ local function write_around(l, a, taken, today, till)
     if o.entries then
       call('HSET', p .. 'org:' .. name, 'month', o.month_text, 'used', text(o.used))
       call('ZADD', p .. 'runs:' .. name .. ':queued', unpack(o.entries))
+      for _, inputs in pairs(o.inputs) do
+        for i = 1, inputs.taken and #inputs or 0, 3 do call('ZADD', p .. 'retained', 'GT', till, inputs[i]) end
+      end
     end
   end
   for id, project in pairs(l.projects) do
@@ -248,11 +250,6 @@ local function write_around(l, a, taken, today, till)
     if source.entries then
       call('ZADD', p .. 'retries:' .. source.root, unpack(source.entries))
       if source.dead then call('ZREM', p .. 'dead:' .. source.org, id) end -- retried: a dead letter no longer
-    end
-  end
-  for _, inputs in pairs(l.inputs) do
-    if inputs.taken then
-      for i = 1, #inputs, 3 do call('ZADD', p .. 'retained', 'GT', till, inputs[i]) end
     end
   end
 end
@@ -290,7 +287,7 @@ local function begin(p, a, n, today)
   call('XADD', p .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'run', run, 'seq', '1', 'type', 'run.queued',
     'name', '', 'at', today, 'org', org, 'project', project.id, 'by', actor,
     'cause', source == '' and 'start' or 'retry of ' .. source, 'epoch', '0',
-    'trace', behind('\ntrace ', a[i + FIXED]) or '') -- the caller's: whoever joins traces begins here
+    'trace', between('\ntrace ', '\n', a[i + FIXED]) or '') -- the caller's: whoever joins traces begins here
   if a[i + IDEM] ~= '' then call('SET', p .. 'idem:' .. a[i + IDEM], a[i + FINGERPRINT] .. ' ' .. run, 'PX', a[3]) end
 end
 
@@ -326,7 +323,7 @@ local function accept(keys, a)
 
   write_around(l, a, taken, today, till)
   number_retries(p, taken)
-  for _, n in ipairs(taken) do begin(p, a, n, today) end
+  for i = 1, #taken do begin(p, a, taken[i], today) end
   for i = 4, #answers do
     local n = answers[i]
     if n.at then

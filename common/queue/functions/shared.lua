@@ -44,6 +44,11 @@ local function stamp(ms)
 end
 
 -- Appends to a list: what a call is about to write into a run's hash (field, value, field, value ...), for one.
+local function put(list, first, second)
+  local n = #list
+  list[n + 1], list[n + 2] = first, second
+end
+
 local function add(list, ...)
   local n, more = #list, { ... }
   for i = 1, #more do list[n + i] = more[i] end
@@ -54,26 +59,21 @@ end
 -- at the end. Without it (`w` is nil) all is written at once. A run is in at most one place of each.
 local function put_off() return { zadd = {}, zrem = {}, xack = {}, held = {}, held_longer = {}, counts = {} } end
 
-local function put(lists, key, first, second)
+local function put_into(lists, key, first, second)
   local list = lists[key]
-  if not list then
-    lists[key] = { first, second }
-  else
-    list[#list + 1] = first
-    list[#list + 1] = second
-  end
+  if list then put(list, first, second) else lists[key] = { first, second } end
 end
 
 local function zadd(w, key, score, member)
-  if w then put(w.zadd, key, score, member) else call('ZADD', key, score, member) end
+  if w then put_into(w.zadd, key, score, member) else call('ZADD', key, score, member) end
 end
 
 local function zrem(w, key, member)
-  if w then put(w.zrem, key, member) else call('ZREM', key, member) end
+  if w then put_into(w.zrem, key, member) else call('ZREM', key, member) end
 end
 
 local function xack(w, key, ticket)
-  if w then put(w.xack, key, ticket) else call('XACK', key, GROUP, ticket) end
+  if w then put_into(w.xack, key, ticket) else call('XACK', key, GROUP, ticket) end
 end
 
 local function count(p, field, by, w)
@@ -84,10 +84,30 @@ local function count(p, field, by, w)
   end
 end
 
+-- The words of a text, which stand in a table of their own. By plain searches, and kept for the next to ask: many runs have the
+-- same inputs, and a pattern is tried at each byte.
+local asked, words_asked = '', {}
+local function words_of(list)
+  if list == asked then return words_asked end
+  local words, n, from, size = {}, 0, 1, #list
+  while from <= size do
+    local at = string.find(list, ' ', from, true) or size + 1
+    if at > from then
+      n = n + 1
+      words[n] = string.sub(list, from, at - 1)
+    end
+    from = at + 1
+  end
+  asked, words_asked = list, words
+  return words
+end
+
 -- Blobs are named `<org>/<sha256>` in `retained`, scored by the time until which they must be kept; never lowered.
 local function retain(p, org, shas, till, later, known)
-  for sha in string.gmatch(shas, '%S+') do
-    local blob = org .. '/' .. sha
+  if shas == '' then return end
+  local named = words_of(shas)
+  for i = 1, #named do
+    local blob = org .. '/' .. named[i]
     if later then
       later[blob] = math.max(later[blob] or 0, till)
     elseif known then
@@ -118,20 +138,22 @@ local function hold_of(r)
   return tonumber(r.hold or tonumber(r.kept_until or 0) - tonumber(r.created or 0))
 end
 
--- What stands behind `mark` in `words`, from `at` on, and where that is. By a plain search: a pattern that is not anchored is
--- tried at each byte, which costs more than all else that is done with a run.
-local function behind(mark, words, at)
-  local _, before = string.find(words, mark, at or 1, true)
-  if before then return string.match(words, '^[^"%s]+', before + 1), before + 1 end
+-- What stands between `mark` and `stop` in `text`, from `at` on, and where that is; nil if there is no such thing. By plain
+-- searches: a pattern that is not anchored is tried at each byte, which costs more than all else that is done with a run.
+local function between(mark, stop, text, at)
+  local _, before = string.find(text, mark, at or 1, true)
+  if not before then return nil end
+  local behind = string.find(text, stop, before + 1, true) or #text + 1
+  return string.sub(text, before + 1, behind - 1), behind
 end
 
 -- The digests of a run's inputs. An earlier build of this schema wrote them a second time, as `kept`.
 local function kept_of(kept, fixed)
   if kept or not fixed then return kept or '' end
-  local sha, at = behind('"sha256":"', fixed) -- within texts, quotes are escaped
+  local sha, at = between('"sha256":"', '"', fixed) -- within texts, quotes are escaped
   local shas = sha or ''
   while sha do
-    sha, at = behind('"sha256":"', fixed, at)
+    sha, at = between('"sha256":"', '"', fixed, at)
     if sha then shas = shas .. ' ' .. sha end
   end
   return shas
@@ -191,12 +213,12 @@ end
 -- be there yet, and nobody else may count on it.
 local function pin_blobs(p, org, shas, till)
   local t = stamp(till)
-  for sha in string.gmatch(shas, '%S+') do call('ZADD', p .. 'pinned', 'GT', t, org .. '/' .. sha) end
+  for _, sha in ipairs(words_of(shas)) do call('ZADD', p .. 'pinned', 'GT', t, org .. '/' .. sha) end
 end
 
 local function take_pinned(p, org, shas, till)
   hold(p, org, shas, till)
-  for sha in string.gmatch(shas, '%S+') do call('ZREM', p .. 'pinned', org .. '/' .. sha) end
+  for _, sha in ipairs(words_of(shas)) do call('ZREM', p .. 'pinned', org .. '/' .. sha) end
 end
 
 -- The same for a live run that begins to wait again: what it needs is held for as long as at its accept, so that neither
@@ -290,7 +312,10 @@ local function end_run(p, r, now, status, actor, cause, retention, fields, w)
   count(p, 'ended', 1, w) -- for ever, while the counts of statuses go down as runs expire
   if status == 'failed' then count(p, 'ended_failed', 1, w) end
   local was = r.status
-  move(p, r, now, status, actor, cause, add(fields, 'where', '', 'ended', stamp(now), 'expires', till), w)
+  put(fields, 'where', '')
+  put(fields, 'ended', stamp(now))
+  put(fields, 'expires', till)
+  move(p, r, now, status, actor, cause, fields, w)
   -- Ended runs are many, and need less. The ticket of one that was queued may be a ghost, which is known by it.
   call('HDEL', p .. 'run:' .. r.id, 'current', 'claimed', 'hold', 'keptUntil', unpack(was == 'running' and OF_TICKET or {}))
 end

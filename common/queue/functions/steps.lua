@@ -5,6 +5,7 @@
 -- with what its beginning and its end are called in the run's story, and when that was, in ms since `created`; 0 is one that
 -- was not told. What comes behind the status are facts, as the worker says them.
 local function find_step(steps, n)
+  if steps == '' then return nil end
   local first, from = string.find(steps, '\n' .. n .. ' ', 1, true)
   if first then return first, (string.find(steps, '\n', from, true) or #steps + 1) - 1, from + 1 end
 end
@@ -46,7 +47,7 @@ local function record_steps(p, r, now, a, first, last, worker, fields)
     local same_claim = by == epoch
     if told ~= said and not (phase == 'begin' and same_claim and ended ~= '0') then
       new = new + 1
-      local name = string.match(a[i + 3], '^%S+ (%S+)') or n
+      local name = between(' ', ' ', a[i + 3]) or n
       local goes_on = phase == 'end' and same_claim and ended == '0'
       if told and not goes_on then keep_story(p, r, begun, begun_at, ended, ended_at, told) end
       if not goes_on then begun, begun_at, ended, ended_at = '0', phase == 'end' and same_claim and begun_at or at, '0', '0' end
@@ -62,7 +63,7 @@ local function record_steps(p, r, now, a, first, last, worker, fields)
       end
     end
   end
-  if new > 0 then add(fields, 'steps', steps) end
-  if r.trail then add(fields, 'trail', r.trail) end
+  if new > 0 then put(fields, 'steps', steps) end
+  if r.trail then put(fields, 'trail', r.trail) end
   return new
 end

@@ -50,7 +50,8 @@ end
 -- Makes queued runs running.
 local function take(p, now, stream, runs, worker, token, lease)
   local w, till = put_off(), stamp(now + lease)
-  for _, r in ipairs(runs) do
+  for i = 1, #runs do
+    local r = runs[i]
     zrem(w, p .. 'queued', r.id)
     zadd(w, p .. 'leases', till, r.id)
     r.epoch = r.epoch + 1
@@ -117,7 +118,7 @@ local function claim(keys, a)
         elseif not set_aside(p, stream, r, paused) then taken[#taken + 1] = r end
       end
       if #taken > 0 then take(p, now, stream, taken, worker, token, lease) end
-      for _, r in ipairs(taken) do reply[#reply + 1] = to_work_on(p, r, now) end
+      for i = 1, #taken do reply[#reply + 1] = to_work_on(p, taken[i], now) end
       wanted = wanted - #taken
     end
   end
@@ -211,8 +212,8 @@ end
 WRITES.finish = { name = 'finish', reads = END_READS, again = function(a, i) return a[i + 4], 0 end }
 function WRITES.finish.write(p, now, v, a, i, last, w)
   local r, fields = claimed_run(v, a, i), { 'verdict', a[i + 5] }
-  if a[i + 6] ~= '' then add(fields, 'quality', a[i + 6]) end
-  if a[i + 7] ~= '' then add(fields, 'error', a[i + 7]) end
+  if a[i + 6] ~= '' then put(fields, 'quality', a[i + 6]) end
+  if a[i + 7] ~= '' then put(fields, 'error', a[i + 7]) end
   record_steps(p, r, now, a, i + 11, last, a[i + 3], fields)
   leave_running(p, r, w)
   if a[i + 4] == 'failed' then bury(p, r, now, a[i + 7], a[i + 9], a[i + 10]) end
@@ -278,8 +279,8 @@ local function advance(keys, a)
     i = last + 1
   end
   local w, done = put_off(), { 'ok' }
-  for n, write in ipairs(writes) do
-    local answer = reply[n + 2]
+  for n = 1, #writes do
+    local write, answer = writes[n], reply[n + 2]
     if not answer then
       write.kind.write(p, now, write.v, a, write.first, write.last, w)
       reply[n + 2] = done

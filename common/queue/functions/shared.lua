@@ -61,7 +61,12 @@ local function put_off() return { zadd = {}, zrem = {}, xack = {}, held = {}, he
 
 local function put_into(lists, key, first, second)
   local list = lists[key]
-  if list then put(list, first, second) else lists[key] = { first, second } end
+  if not list then
+    lists[key] = { first, second }
+  else
+    local n = #list
+    list[n + 1], list[n + 2] = first, second
+  end
 end
 
 local function zadd(w, key, score, member)
@@ -172,10 +177,10 @@ end
 
 -- The live feed. `what` is `run.<status>` or `step.<status>` (then `name` is the step's); seq orders the events of one run.
 -- What is said here can be rebuilt from the run's hash (`history`, `steps` and `trail`) when the feed has been trimmed.
-local function announce(p, r, now, what, name, actor, cause)
-  call('XADD', p .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'run', r.id, 'seq', text(r.seq), 'type', what,
-    'name', name, 'at', stamp(now), 'org', r.org, 'project', r.project, 'by', actor, 'cause', cause,
-    'epoch', text(r.epoch))
+-- Key and numbers come as text: a call tells several events of a run, and makes them once.
+local function announce(feed, r, seq, at, epoch, what, name, actor, cause)
+  call('XADD', feed, 'MAXLEN', '~', EVENTS_KEPT, '*', 'run', r.id, 'seq', seq, 'type', what, 'name', name, 'at', at,
+    'org', r.org, 'project', r.project, 'by', actor, 'cause', cause, 'epoch', epoch)
 end
 
 -- Bounded: a run that is handed on for ever keeps the latest lines of its story.
@@ -197,11 +202,10 @@ local function move(p, r, now, status, actor, cause, fields, w)
   r.seq = r.seq + 1
   if r.status ~= status then relist(p, r, now, status, w) end
   r.status = status
-  local seq = text(r.seq)
-  r.history = latest(r.history, HISTORY_KEPT) .. seq .. ' ' .. stamp(now) .. ' ' .. status .. ' ' .. actor .. '\n'
-  call('HSET', p .. 'run:' .. r.id, 'status', status, 'seq', seq, 'epoch', text(r.epoch), 'history', r.history,
-    unpack(fields))
-  announce(p, r, now, 'run.' .. status, '', actor, cause)
+  local seq, at, epoch = text(r.seq), stamp(now), text(r.epoch)
+  r.history = latest(r.history, HISTORY_KEPT) .. seq .. ' ' .. at .. ' ' .. status .. ' ' .. actor .. '\n'
+  call('HSET', p .. 'run:' .. r.id, 'status', status, 'seq', seq, 'epoch', epoch, 'history', r.history, unpack(fields))
+  announce(p .. 'events', r, seq, at, epoch, 'run.' .. status, '', actor, cause)
 end
 
 -- A queued run's ticket. The epoch in it makes it worthless as soon as the run has moved on.

@@ -21,40 +21,36 @@ local function keep_story(p, r, begun, begun_at, ended, ended_at, told)
   r.trail = latest(r.trail, TRAIL_KEPT)
 end
 
--- An event of a step; answers its number in the run's story.
-local function tell_step(p, r, now, what, name, worker, n)
-  r.seq = r.seq + 1
-  announce(p, r, now, what, name, worker, n)
-  return text(r.seq)
-end
-
 -- Step changes come in sixes: index, phase ('begin' | 'end'), step status, facts, artifacts (a JSON array, or empty), blobs of
 -- the artifacts. What took no time has an end only. One that is already recorded is passed over, so a repeated call changes
 -- nothing; nor does a beginning that comes late, after the end of the same claim's work on the step. Adds what the hash is to
 -- be given to `fields`; answers how many were new.
 local function record_steps(p, r, now, a, first, last, worker, fields)
-  local new, steps, epoch = 0, r.steps, text(r.epoch)
-  local at = text(now - (tonumber(r.created) or 0))
+  local new, steps, epoch, feed = 0, r.steps, text(r.epoch), p .. 'events'
+  local at, told_at = text(now - (tonumber(r.created) or 0)), stamp(now)
   for i = first, last, 6 do
-    local n, phase, status = a[i], a[i + 1], a[i + 2]
-    local said = status .. ' ' .. a[i + 3]
+    local n, phase, status, facts = a[i], a[i + 1], a[i + 2], a[i + 3]
+    local before, behind = steps, ''
     local from, to, words = find_step(steps, n)
     local begun, begun_at, ended, ended_at, by, told
     if from then
+      before, behind = string.sub(steps, 1, from - 1), string.sub(steps, to + 1)
       begun, begun_at, ended, ended_at, by, told = string.match(string.sub(steps, words, to),
         '^(%S+) (%S+) (%S+) (%S+) (%S+) (.*)$')
     end
     local same_claim = by == epoch
-    if told ~= said and not (phase == 'begin' and same_claim and ended ~= '0') then
+    if not (told and told == status .. ' ' .. facts) and not (phase == 'begin' and same_claim and ended ~= '0') then
       new = new + 1
-      local name = between(' ', ' ', a[i + 3]) or n
+      local name = between(' ', ' ', facts) or n
       local goes_on = phase == 'end' and same_claim and ended == '0'
       if told and not goes_on then keep_story(p, r, begun, begun_at, ended, ended_at, told) end
       if not goes_on then begun, begun_at, ended, ended_at = '0', phase == 'end' and same_claim and begun_at or at, '0', '0' end
-      local seq = tell_step(p, r, now, 'step.' .. status, name, worker, n)
+      r.seq = r.seq + 1
+      local seq = text(r.seq)
+      announce(feed, r, seq, told_at, epoch, 'step.' .. status, name, worker, n)
       if phase == 'begin' then begun = seq else ended, ended_at = seq, at end
-      local line = '\n' .. n .. ' ' .. begun .. ' ' .. begun_at .. ' ' .. ended .. ' ' .. ended_at .. ' ' .. epoch .. ' ' .. said
-      steps = from and string.sub(steps, 1, from - 1) .. line .. string.sub(steps, to + 1) or steps .. line
+      steps = before .. '\n' .. n .. ' ' .. begun .. ' ' .. begun_at .. ' ' .. ended .. ' ' .. ended_at .. ' ' .. epoch .. ' ' ..
+        status .. ' ' .. facts .. behind
       if a[i + 4] ~= '' then
         r.made = r.made or call('HGET', p .. 'run:' .. r.id, 'made') or ''
         r.made = r.made == '' and a[i + 5] or r.made .. ' ' .. a[i + 5]

@@ -14,20 +14,19 @@ local function already_claimed(p, worker, token, streams)
   return found
 end
 
-local CLAIM_READS = { 'status', 'epoch', 'seq', 'history', 'org', 'project', 'where', 'ticket', 'created', 'kept',
-  'fixed', 'hold', 'claimed', 'keptUntil', 'made', 'steps', 'trail' }
+local CLAIM_READS = { 'status', 'epoch', 'seq', 'history', 'org', 'project', 'where', 'ticket', 'created', 'fixed', 'hold',
+  'claimed', 'keptUntil', 'steps', 'trail' }
 
 -- The run of a ticket: whether the ticket `counts`, and whether the record is too `broken` to be worked on. Reads only.
 local function run_of(p, entry)
   local id, epoch = entry[2][2], entry[2][4]
   if not id then return nil end
   local v = call('HMGET', p .. 'run:' .. id, unpack(CLAIM_READS))
-  local status, seq, created, fixed = v[1], tonumber(v[3]), v[9], v[11]
+  local status, seq, created = v[1], tonumber(v[3]), v[9]
   return { id = id, entry = entry[1], status = status, epoch = tonumber(v[2]), seq = seq, history = v[4] or '', org = v[5],
-    project = v[6], where = v[7], ticket = v[8], created = created, kept = v[10], fixed = fixed, claimed = v[13], made = v[15] or '',
-    steps = v[16], trail = v[17], counts = status and MAY.claim[status] and v[2] == epoch and v[7] == 'stream',
-    broken = not (seq and v[5] and v[6]),
-    till = tonumber(v[14] or (tonumber(created) or 0) + (tonumber(v[12]) or 0)) or 0 }
+    project = v[6], ticket = v[8], created = created, fixed = v[10], claimed = v[12], begun = v[14] ~= false or v[15] ~= false,
+    counts = status and MAY.claim[status] and v[2] == epoch and v[7] == 'stream', broken = not (seq and v[5] and v[6]),
+    till = tonumber(v[13] or (tonumber(created) or 0) + (tonumber(v[11]) or 0)) or 0 }
 end
 
 -- A ticket that leads nowhere; counted, unless somebody made it by hand.
@@ -43,7 +42,8 @@ local function expire_late(p, now, stream, r, worker)
   call('ZREM', p .. 'queued', r.id)
   count(p, 'queued', -1)
   call('XACK', p .. 'queue:' .. stream, GROUP, r.entry)
-  r.epoch, r.kept = r.epoch + 1, kept_of(r.kept, r.fixed)
+  local v = call('HMGET', p .. 'run:' .. r.id, 'kept', 'made')
+  r.epoch, r.kept, r.made = r.epoch + 1, kept_of(v[1], r.fixed), v[2] or ''
   end_run(p, r, now, 'expired', worker, 'queue TTL', 0, { 'verdict', '', 'error', 'queue_ttl' })
 end
 
@@ -67,7 +67,7 @@ end
 
 -- What the worker needs of a run: everything of one that was begun before, or whose claim is repeated (then nothing is read yet).
 local function to_work_on(p, r, now)
-  if r.steps ~= false or r.trail ~= false or not r.fixed then return { r.id, call('HGETALL', p .. 'run:' .. r.id) } end
+  if r.begun or not r.fixed then return { r.id, call('HGETALL', p .. 'run:' .. r.id) } end
   return { r.id, { 'status', r.status, 'epoch', text(r.epoch), 'org', r.org, 'project', r.project,
     'fixed', r.fixed, 'created', r.created or '', 'claimed', r.claimed or stamp(now) } }
 end

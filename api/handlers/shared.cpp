@@ -121,7 +121,7 @@ asio::awaitable<response> accepted_response(const new_run& n, const accepted_run
     const auto workers = s.workers.seen();
     const bool no_worker = workers.live == 0;
     s.counted.accepted(source != nullptr);
-    json::writer w;
+    json::writer w(2048);
     w.begin_object().key("project");
     write_project(w, *project, a.runs_of_project, a.now);
     if (source)

@@ -46,11 +46,10 @@ std::string sha256::hex() {
     if (EVP_DigestFinal_ex(ctx(context_), raw.data(), &size) != 1)
         throw std::runtime_error("SHA-256 failed");
     static constexpr char digits[] = "0123456789abcdef";
-    std::string out;
-    out.reserve(raw.size() * 2);
-    for (unsigned char b : raw) {
-        out += digits[b >> 4];
-        out += digits[b & 15];
+    std::string out(raw.size() * 2, '\0');
+    for (std::size_t i = 0; i < raw.size(); ++i) {
+        out[2 * i] = digits[raw[i] >> 4];
+        out[2 * i + 1] = digits[raw[i] & 15];
     }
     return out;
 }

@@ -2,14 +2,24 @@
 
 #include "common/json/utf8.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 namespace reprise::json {
 namespace {
 
+// Sixteen at a time and without a way out in between, so that the compiler looks at all of them at once.
 bool stands_for_itself(std::string_view s) {
-    return std::ranges::all_of(s, [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+    constexpr std::size_t at_once = 16;
+    const auto is_other = [](unsigned char c) {
+        return static_cast<unsigned char>((c < 0x20) | (c >= 0x7f) | (c == '"') | (c == '\\'));
+    };
+    unsigned char found = 0;
+    for (; s.size() >= at_once; s.remove_prefix(at_once))
+        for (std::size_t i = 0; i < at_once; ++i)
+            found |= is_other(static_cast<unsigned char>(s[i]));
+    for (const char c : s)
+        found |= is_other(static_cast<unsigned char>(c));
+    return found == 0;
 }
 
 } // namespace

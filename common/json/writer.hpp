@@ -13,7 +13,8 @@ namespace reprise::json {
 
 class writer {
   public:
-    writer() : out_(buffer_) {}
+    // `room`: bytes that are expected.
+    explicit writer(std::size_t room = 256) : buffer_(nullptr, room), out_(buffer_) {}
 
     writer& begin_object() { return out_.StartObject(), *this; }
     writer& end_object() { return out_.EndObject(), *this; }

@@ -22,8 +22,8 @@ std::string fixed_line(std::string_view name, std::string_view value) {
         return line;
     line.reserve(name.size() + value.size() + 2);
     line.append(name).append(" ").append(value).append("\n");
-    std::replace(line.begin(), line.end() - 1, '\n',
-                 ' '); // between the parts of a document that somebody wrote by hand
+    if (value.find('\n') != std::string_view::npos) // between the parts of a document that somebody wrote by hand
+        std::replace(line.begin(), line.end() - 1, '\n', ' ');
     return line;
 }
 

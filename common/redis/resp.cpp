@@ -13,12 +13,13 @@ std::string encode(const Strings& args) {
         data.push_back(a.data());
         sizes.push_back(a.size());
     }
+    // Not redisFormatCommandArgv, which goes through sprintf for each argument.
     char* raw = nullptr;
-    const auto size = redisFormatCommandArgv(&raw, static_cast<int>(args.size()), data.data(), sizes.data());
+    const auto size = redisFormatSdsCommandArgv(&raw, static_cast<int>(args.size()), data.data(), sizes.data());
     if (size < 0)
         throw std::bad_alloc();
     std::string bytes(raw, static_cast<std::size_t>(size));
-    redisFreeCommand(raw);
+    redisFreeSdsCommand(raw);
     return bytes;
 }
 

@@ -39,7 +39,8 @@ local function record_steps(p, r, now, a, first, last, worker, fields)
         '^(%S+) (%S+) (%S+) (%S+) (%S+) (.*)$')
     end
     local same_claim = by == epoch
-    if not (told and told == status .. ' ' .. facts) and not (phase == 'begin' and same_claim and ended ~= '0') then
+    local is_told = told and told == status .. ' ' .. facts
+    if not is_told and not (phase == 'begin' and same_claim and ended ~= '0') then
       new = new + 1
       local name = between(' ', ' ', facts) or n
       local goes_on = phase == 'end' and same_claim and ended == '0'

@@ -14,6 +14,7 @@ namespace asio = boost::asio;
 
 namespace {
 constexpr std::int64_t longest_retry_after = 300; // seconds
+constexpr std::size_t room_for_answer = 2048;     // bytes: most answers to a start or a retry are smaller
 } // namespace
 
 response refusal(const failure& f, const request& req, services& s) {
@@ -121,7 +122,7 @@ asio::awaitable<response> accepted_response(const new_run& n, const accepted_run
     const auto workers = s.workers.seen();
     const bool no_worker = workers.live == 0;
     s.counted.accepted(source != nullptr);
-    json::writer w(2048);
+    json::writer w(room_for_answer);
     w.begin_object().key("project");
     write_project(w, *project, a.runs_of_project, a.now);
     if (source)

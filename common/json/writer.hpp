@@ -5,6 +5,7 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,8 +14,9 @@ namespace reprise::json {
 
 class writer {
   public:
-    // `room`: bytes that are expected.
-    explicit writer(std::size_t room = 256) : buffer_(nullptr, room), out_(buffer_) {}
+    // `room`: bytes that are expected; beyond them it grows.
+    explicit writer(std::size_t room = rapidjson::StringBuffer::kDefaultCapacity)
+        : buffer_(nullptr, room), out_(buffer_) {}
 
     writer& begin_object() { return out_.StartObject(), *this; }
     writer& end_object() { return out_.EndObject(), *this; }

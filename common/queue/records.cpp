@@ -127,7 +127,7 @@ std::string_view word_of(std::string_view& line) {
     return word;
 }
 
-// `<seq> <at> <seq> <at> <epoch> <status> <attempt> <name> [{JSON}]`; functions/work.lua writes it.
+// `<seq> <at> <seq> <at> <epoch> <status> <attempt> <name> [{JSON}]`; functions/steps.lua writes it.
 std::optional<step_record> step_in(std::string_view line, unix_ms created) {
     step_record s;
     s.began_as = number_of(word_of(line));

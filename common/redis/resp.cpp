@@ -13,7 +13,8 @@ std::string encode(const Strings& args) {
         data.push_back(a.data());
         sizes.push_back(a.size());
     }
-    // Not redisFormatCommandArgv, which goes through sprintf for each argument.
+    // Not redisFormatCommandArgv, which goes through sprintf for each argument. In hiredis 0.14 this one is right below 4 GiB and on
+    // little-endian machines, which a unit test would tell (https://github.com/redis/hiredis/pull/1030).
     char* raw = nullptr;
     const auto size = redisFormatSdsCommandArgv(&raw, static_cast<int>(args.size()), data.data(), sizes.data());
     if (size < 0)

@@ -78,6 +78,20 @@ TEST(Writer, SplicesObjectsAmongMembers) {
     EXPECT_EQ(w.text(), R"({"a":1,"b":{"x":1},"c":[2],"d":"\""})");
 }
 
+// Wherever it stands: texts are looked at sixteen bytes at a time.
+TEST(Writer, WhatNeedsEscapingIsFoundAtEachPlace) {
+    for (std::size_t size = 1; size <= 40; ++size)
+        for (std::size_t at = 0; at < size; ++at)
+            for (const std::string one : {"\"", "\\", "\x1f", "\n", "\x7f", "\xff", "\xc3\xa9"}) {
+                const auto text = std::string(size, 'a').replace(at, 1, one);
+                writer w;
+                w.begin_object().member("a", text).end_object();
+                const auto read = parse(w.text());
+                ASSERT_TRUE(read) << w.text();
+                EXPECT_EQ(text_at(*read, "a"), one == "\xff" ? as_utf8(text) : text) << w.text();
+            }
+}
+
 TEST(Writer, TextThatIsNotUtf8DoesNotBreakTheDocument) {
     writer w;
     w.begin_object().member("a", std::string_view("\xff")).end_object();

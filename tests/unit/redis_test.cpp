@@ -35,6 +35,16 @@ TEST(Command, ArgumentsMayHoldAnyBytes) {
               std::string("*3\r\n$3\r\nSET\r\n$3\r\na\0b\r\n$2\r\n\r\n\r\n", 30));
 }
 
+TEST(Command, SizesAndCountsOfAllLengthsAreWritten) {
+    std::vector<std::string> words;
+    std::string bytes = "*12\r\n";
+    for (const std::size_t size : {0, 1, 9, 10, 11, 99, 100, 101, 999, 1000, 65'536, 1'000'000}) {
+        words.emplace_back(size, 'x');
+        bytes += "$" + std::to_string(size) + "\r\n" + words.back() + "\r\n";
+    }
+    EXPECT_EQ(command(std::span<const std::string>(words)).bytes(), bytes);
+}
+
 TEST(ReplyReader, AReplySplitAcrossReadsIsDeliveredOnce) {
     reply_reader reader;
     const std::string_view bytes = "*3\r\n:7\r\n$-1\r\n$5\r\nhello\r\n+OK\r\n";

@@ -95,9 +95,9 @@ local function inputs_of(l, o, shas)
   local inputs = o.inputs[shas]
   if inputs then return inputs end
   inputs = {}
-  for _, sha in ipairs(words_of(shas)) do
+  for i, sha in ipairs(words_of(shas)) do
     local blob = o.name .. '/' .. sha
-    add(inputs, blob, sha, (call('ZSCORE', l.p .. 'retained', blob) or 0) + 0)
+    inputs[3 * i - 2], inputs[3 * i - 1], inputs[3 * i] = blob, sha, (call('ZSCORE', l.p .. 'retained', blob) or 0) + 0
   end
   o.inputs[shas] = inputs
   return inputs
@@ -188,13 +188,7 @@ end
 
 -- One more entry of a sorted set; all have the same score.
 local function list(of, score, member)
-  local entries = of.entries
-  if not entries then
-    of.entries = { score, member }
-  else
-    local n = #entries
-    entries[n + 1], entries[n + 2] = score, member
-  end
+  if of.entries then put(of.entries, score, member) else of.entries = { score, member } end
 end
 
 -- Lists the runs that were taken as their organisations'. Answers whether they are all new there: this list has every run that
@@ -211,8 +205,8 @@ end
 -- The organisations' counts, the projects, and the other indexes of all runs that were taken.
 local function write_around(l, a, taken, today, till)
   local p = l.p
-  for each = 1, #taken do
-    local n = taken[each]
+  for k = 1, #taken do
+    local n = taken[k]
     local i, project = n.at, n.project
     local run = a[i]
     if not project.made then
@@ -236,7 +230,9 @@ local function write_around(l, a, taken, today, till)
       call('HSET', p .. 'org:' .. name, 'month', o.month_text, 'used', text(o.used))
       call('ZADD', p .. 'runs:' .. name .. ':queued', unpack(o.entries))
       for _, inputs in pairs(o.inputs) do
-        for i = 1, inputs.taken and #inputs or 0, 3 do call('ZADD', p .. 'retained', 'GT', till, inputs[i]) end
+        if inputs.taken then
+          for i = 1, #inputs, 3 do call('ZADD', p .. 'retained', 'GT', till, inputs[i]) end
+        end
       end
     end
   end

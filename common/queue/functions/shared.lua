@@ -60,12 +60,7 @@ local function put_off() return { zadd = {}, zrem = {}, xack = {}, held = {}, he
 
 local function put_into(lists, key, first, second)
   local list = lists[key]
-  if not list then
-    lists[key] = { first, second }
-  else
-    local n = #list
-    list[n + 1], list[n + 2] = first, second
-  end
+  if list then put(list, first, second) else lists[key] = { first, second } end
 end
 
 local function zadd(w, key, score, member)
@@ -88,8 +83,8 @@ local function count(p, field, by, w)
   end
 end
 
--- The words of a text, which stand in a table of their own. By plain searches, and kept for the next to ask: many runs have the
--- same inputs, and a pattern is tried at each byte.
+-- The words of a text. By plain searches, for a pattern is tried at each byte; and kept for the next to ask, for many runs have the
+-- same inputs: whoever asks for the same text gets the same table, which is not to be changed.
 local asked, words_asked = '', {}
 local function words_of(list)
   if list == asked then return words_asked end
@@ -108,7 +103,7 @@ end
 
 -- Blobs are named `<org>/<sha256>` in `retained`, scored by the time until which they must be kept; never lowered.
 local function retain(p, org, shas, till, later, known)
-  if shas == '' then return end
+  if shas == '' then return end -- nor forget the words of the last inputs for it
   local named = words_of(shas)
   for i = 1, #named do
     local blob = org .. '/' .. named[i]
@@ -142,13 +137,13 @@ local function hold_of(r)
   return tonumber(r.hold or tonumber(r.kept_until or 0) - tonumber(r.created or 0))
 end
 
--- What stands between `mark` and `stop` in `text`, from `at` on, and where that is; nil if there is no such thing. By plain
+-- What stands between `mark` and `stop` in `whole`, from `at` on, and where that is; nil if there is no such thing. By plain
 -- searches: a pattern that is not anchored is tried at each byte, which costs more than all else that is done with a run.
-local function between(mark, stop, text, at)
-  local _, before = string.find(text, mark, at or 1, true)
+local function between(mark, stop, whole, at)
+  local _, before = string.find(whole, mark, at or 1, true)
   if not before then return nil end
-  local behind = string.find(text, stop, before + 1, true) or #text + 1
-  return string.sub(text, before + 1, behind - 1), behind
+  local behind = string.find(whole, stop, before + 1, true) or #whole + 1
+  return string.sub(whole, before + 1, behind - 1), behind
 end
 
 -- The digests of a run's inputs. An earlier build of this schema wrote them a second time, as `kept`.
@@ -176,7 +171,7 @@ end
 
 -- The live feed. `what` is `run.<status>` or `step.<status>` (then `name` is the step's); seq orders the events of one run.
 -- What is said here can be rebuilt from the run's hash (`history`, `steps` and `trail`) when the feed has been trimmed.
--- Key and numbers come as text: a call tells several events of a run, and makes them once.
+-- The feed's key, and the numbers as text, are made by the caller: once for several events.
 local function announce(feed, r, seq, at, epoch, what, name, actor, cause)
   call('XADD', feed, 'MAXLEN', '~', EVENTS_KEPT, '*', 'run', r.id, 'seq', seq, 'type', what, 'name', name, 'at', at,
     'org', r.org, 'project', r.project, 'by', actor, 'cause', cause, 'epoch', epoch)

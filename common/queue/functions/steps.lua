@@ -27,7 +27,7 @@ end
 -- be given to `fields`; answers how many were new.
 local function record_steps(p, r, now, a, first, last, worker, fields)
   local new, steps, epoch, feed = 0, r.steps, text(r.epoch), p .. 'events'
-  local at, told_at = text(now - (tonumber(r.created) or 0)), stamp(now)
+  local at, stamp_now = text(now - (tonumber(r.created) or 0)), stamp(now)
   for i = first, last, 6 do
     local n, phase, status, facts = a[i], a[i + 1], a[i + 2], a[i + 3]
     local before, behind = steps, ''
@@ -48,7 +48,7 @@ local function record_steps(p, r, now, a, first, last, worker, fields)
       if not goes_on then begun, begun_at, ended, ended_at = '0', phase == 'end' and same_claim and begun_at or at, '0', '0' end
       r.seq = r.seq + 1
       local seq = text(r.seq)
-      announce(feed, r, seq, told_at, epoch, 'step.' .. status, name, worker, n)
+      announce(feed, r, seq, stamp_now, epoch, 'step.' .. status, name, worker, n)
       if phase == 'begin' then begun = seq else ended, ended_at = seq, at end
       steps = before .. '\n' .. n .. ' ' .. begun .. ' ' .. begun_at .. ' ' .. ended .. ' ' .. ended_at .. ' ' .. epoch .. ' ' ..
         status .. ' ' .. facts .. behind

@@ -3,6 +3,7 @@ Each sees all of its run, Redis has one reader, and nobody costs more than a lit
 and the rate of a key are raised for it: as shipped, one address has 1,024 connections."""
 import asyncio
 import json
+import pathlib
 import re
 import resource
 import unittest
@@ -151,6 +152,11 @@ class Crowds(GatedTest):
     def prepare(cls):
         super().prepare()
         cls.api = another_api(cls, "api-2", "--max-per-address", 10000, "--max-connections", 20000, "--rate", 0)
+
+    def test_an_api_without_sanitizers_has_an_allocator_for_crowds(self):
+        """A linker may leave out a library that nothing names."""
+        maps = pathlib.Path(f"/proc/{self.api.pid}/maps").read_text()
+        self.assertTrue(any(name in maps for name in ("libjemalloc", "libasan", "libtsan")), maps[:2000])
 
     def test_each_of_a_crowd_sees_all_of_its_run(self):
         runs = [self.start() for _ in range(RUNS)]

@@ -10,15 +10,13 @@ namespace {
 // Sixteen at a time and without a way out in between, so that the compiler looks at all of them at once.
 bool stands_for_itself(std::string_view s) {
     constexpr std::size_t at_once = 16;
-    const auto is_other = [](unsigned char c) {
-        return static_cast<unsigned char>((c < 0x20) | (c >= 0x7f) | (c == '"') | (c == '\\'));
-    };
-    unsigned char found = 0;
+    const auto is_other = [](unsigned char c) -> bool { return (c < 0x20) | (c >= 0x7f) | (c == '"') | (c == '\\'); };
+    unsigned char found = 0; // as wide as what is looked at
     for (; s.size() >= at_once; s.remove_prefix(at_once))
         for (std::size_t i = 0; i < at_once; ++i)
-            found |= is_other(static_cast<unsigned char>(s[i]));
+            found |= is_other(s[i]);
     for (const char c : s)
-        found |= is_other(static_cast<unsigned char>(c));
+        found |= is_other(c);
     return found == 0;
 }
 

@@ -214,12 +214,16 @@ local function write_around(l, a, taken, today, till)
     end
     list(l, today, run)
     list(project, today, run)
+    local inputs = n.org.inputs[a[i + BLOBS]]
     if n.from ~= NO_SOURCE then
       list(n.from, today, run)
     else
-      for _, sha in ipairs(words_of(a[i + BLOBS])) do call('ZREM', p .. 'pinned', n.org.name .. '/' .. sha) end
+      for j = 1, #inputs, 3 do call('ZREM', p .. 'pinned', inputs[j]) end
     end
-    n.org.inputs[a[i + BLOBS]].taken = true
+    if not inputs.held then
+      for j = 1, #inputs, 3 do call('ZADD', p .. 'retained', 'GT', till, inputs[j]) end
+      inputs.held = true
+    end
   end
   local count = text(#taken)
   call('HINCRBY', p .. 'stats', 'queued', count)
@@ -229,11 +233,6 @@ local function write_around(l, a, taken, today, till)
     if o.entries then
       call('HSET', p .. 'org:' .. name, 'month', o.month_text, 'used', text(o.used))
       call('ZADD', p .. 'runs:' .. name .. ':queued', unpack(o.entries))
-      for _, inputs in pairs(o.inputs) do
-        if inputs.taken then
-          for i = 1, #inputs, 3 do call('ZADD', p .. 'retained', 'GT', till, inputs[i]) end
-        end
-      end
     end
   end
   for id, project in pairs(l.projects) do

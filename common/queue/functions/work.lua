@@ -39,12 +39,12 @@ end
 
 -- Everything stood still for longer than its inputs are held, and no sweep has come by yet: it waited too long.
 local function expire_late(p, now, stream, r, worker)
+  local whole = load(p, r.id)
   call('ZREM', p .. 'queued', r.id)
   count(p, 'queued', -1)
   call('XACK', p .. 'queue:' .. stream, GROUP, r.entry)
-  local v = call('HMGET', p .. 'run:' .. r.id, 'kept', 'made')
-  r.epoch, r.kept, r.made = r.epoch + 1, kept_of(v[1], r.fixed), v[2] or ''
-  end_run(p, r, now, 'expired', worker, 'queue TTL', 0, { 'verdict', '', 'error', 'queue_ttl' })
+  whole.epoch = whole.epoch + 1
+  end_run(p, whole, now, 'expired', worker, 'queue TTL', 0, { 'verdict', '', 'error', 'queue_ttl' })
 end
 
 -- Makes queued runs running.

@@ -180,6 +180,8 @@ class Faults:
         for link in self.links(fault):
             link.cut_after(dice.randrange(1, 4000))
         self.over.wait(fault.seconds)
+        for link in self.links(fault):
+            link.cut_after(None)  # or a link that said little would be cut when all is said to be healed
 
     def half_open(self, fault, _):
         self.broken_link(fault, "silent", self.slot(fault).proxy.half_open)

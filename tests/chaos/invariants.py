@@ -107,8 +107,10 @@ def artifacts_match(e, client, seed):
             wrong.append(f"{run} has only {sorted(keys)}")
         for a in manifest:
             answer = client.get(a["href"])
-            if answer.status != 200 or hashlib.sha256(answer.body).hexdigest() != a["sha256"]:
-                wrong.append(f"{run} {a['key']}: {answer.status}, and the bytes are not {a['sha256']}")
+            if answer.status != 200:
+                wrong.append(f"{run} {a['key']}: {answer!r:.300}")
+            elif hashlib.sha256(answer.body).hexdigest() != a["sha256"]:
+                wrong.append(f"{run} {a['key']}: the bytes are not {a['sha256']}")
     return wrong
 
 

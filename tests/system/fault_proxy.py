@@ -57,7 +57,8 @@ class FaultProxy:
         self._do(self._end(self._links))
 
     def cut_after(self, size):
-        """Resets every connection of this moment after `size` more bytes of its client were forwarded; once."""
+        """Resets every connection of this moment after `size` more bytes of its client were forwarded; once. None calls
+        off what has not come to that yet."""
         self._do(self._limit(size))
 
     def half_open(self, on=True):
@@ -168,13 +169,12 @@ class FaultProxy:
 
     async def _forward(self, link, queue):
         while chunk := await self._next(queue):
-            if link.budget is None:
-                await self._loop.sock_sendall(link.server, chunk)
-                continue
-            part = chunk[:link.budget]
-            await self._loop.sock_sendall(link.server, part)
-            link.budget -= len(part)
-            if link.budget == 0:
+            if link.budget is not None:
+                chunk = chunk[:link.budget]
+                link.budget -= len(chunk)
+            last = link.budget == 0  # whatever is asked for while it is sent: behind it there may be a hole
+            await self._loop.sock_sendall(link.server, chunk)
+            if last:
                 raise ConnectionResetError("as asked for by cut_after")
         link.server.shutdown(socket.SHUT_WR)
 
@@ -202,7 +202,7 @@ class FaultProxy:
 
     async def _limit(self, size):
         for link in self._links:
-            link.budget = max(size, 1)
+            link.budget = None if size is None else max(size, 1)
 
     async def _set_silent(self, on):
         was, self._silent = self._silent, on

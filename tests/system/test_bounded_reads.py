@@ -86,7 +86,7 @@ class BoundedReads(StackTest):
             commands += [words for caller, words in seen.inner if not caller[1].endswith(OF_ITSELF)]
             for words in commands:
                 self.assertIsNone(complaint(words), f"GET {path} asks for {' '.join(words)[:200]}")
-            fewest = min(fewest or commands, commands, key=len)
+            fewest = commands if fewest is None else min(fewest, commands, key=len)
         return fewest
 
     def measured(self):

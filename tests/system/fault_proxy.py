@@ -172,9 +172,8 @@ class FaultProxy:
             if link.budget is not None:
                 chunk = chunk[:link.budget]
                 link.budget -= len(chunk)
-            last = link.budget == 0  # whatever is asked for while it is sent: behind it there may be a hole
             await self._loop.sock_sendall(link.server, chunk)
-            if last:
+            if link.budget == 0:
                 raise ConnectionResetError("as asked for by cut_after")
         link.server.shutdown(socket.SHUT_WR)
 
@@ -202,7 +201,8 @@ class FaultProxy:
 
     async def _limit(self, size):
         for link in self._links:
-            link.budget = None if size is None else max(size, 1)
+            if link.budget != 0:  # or its last piece is on its way: behind that there may be a hole
+                link.budget = None if size is None else max(size, 1)
 
     async def _set_silent(self, on):
         was, self._silent = self._silent, on

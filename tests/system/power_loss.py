@@ -31,8 +31,8 @@ class Disk:
                     for path in (pathlib.Path(directory, name) for name in files):
                         if path.is_file():
                             os.link(path, self.keep / str(path.stat().st_ino))
-                            notes.write(f"F {path.stat().st_ino} {path.stat().st_size}\n")
-                    notes.write(f"D {directory}\n" + "".join(entries_of(directory)) + ".\n")
+                            notes.write(f"\n\nF 0 {path.stat().st_ino} {path.stat().st_size}\n.\n")
+                    notes.write(f"\n\nD 0 {directory}\n" + "".join(entries_of(directory)) + ".\n")
 
     def lose_power(self):
         """To be called when no program is left. Answers how many bytes were lost, and which names came or went."""
@@ -51,22 +51,19 @@ class Disk:
         return lost, changed
 
     def noted(self):
-        """inode -> bytes that are safe, and directory -> [(type, inode, name)] as last synced."""
-        sizes, listings, listing = {}, {}, None
-        for line in (self.keep / "notes").read_text("utf-8", "surrogateescape").splitlines():
-            kind, _, rest = line.partition(" ")
-            if listing is not None:
-                if kind == ".":
-                    listing = None
-                else:
-                    inode, _, name = rest.partition(" ")
-                    listing.append((kind, inode, name))
-            elif kind == "F":
+        """inode -> bytes that are safe, and directory -> [(type, inode, name)]: what the sync saw that began last."""
+        sizes, listings = {}, {}
+        for note in (self.keep / "notes").read_text("utf-8", "surrogateescape").split("\n\n"):
+            first, *entries = note.strip("\n").split("\n")
+            if not entries or entries.pop() != ".":
+                continue  # before the first note, or its program was killed in the middle of it
+            kind, began, rest = first.split(" ", 2)
+            if kind == "F":
                 inode, size = rest.split()
-                sizes[inode] = int(size)
+                learn(sizes, inode, int(began), int(size))
             else:
-                listing = listings[rest] = []
-        return sizes, listings
+                learn(listings, rest, int(began), [entry.split(" ", 2) for entry in entries])
+        return known(sizes), known(listings)
 
     def rebuild(self, directory, target, sizes, listings):
         target.mkdir(mode=0o750)
@@ -77,6 +74,15 @@ class Disk:
                 with open(target / name, "wb") as out:
                     if inode in sizes and (self.keep / inode).exists():
                         copy_beginning(self.keep / inode, out, sizes[inode])
+
+
+def learn(notes, of, began, seen):
+    if of not in notes or notes[of][0] <= began:
+        notes[of] = began, seen
+
+
+def known(notes):
+    return {of: seen for of, (_, seen) in notes.items()}
 
 
 def copy_beginning(path, out, size):

@@ -1,8 +1,10 @@
 """What was acknowledged outlives a power loss, in which everything is lost that no fsync had made safe before."""
 import hashlib
 import os
+import pathlib
 import random
 import signal
+import tempfile
 import threading
 import time
 import unittest
@@ -133,6 +135,42 @@ class PowerLoss(FreshStackTest):
         print(f"\nappendfsync no: {len(missing)} of {self.tally.count()} acknowledged runs lost, {lost} bytes, "
               f"{len(names)} names", flush=True)
         self.assertGreater(len(missing), self.tally.count() / 2)
+
+
+class WhatADiskKnows(unittest.TestCase):
+    """Of what programs note while they sync at once and are killed."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.root, keep = pathlib.Path(directory.name, "root"), pathlib.Path(directory.name, "kept")
+        self.root.mkdir()
+        (self.root / "early").write_text("12345", "utf-8")
+        self.disk, self.notes = Disk(keep, [self.root]), keep / "notes"
+
+    def note(self, text):
+        with open(self.notes, "a", encoding="utf-8") as notes:
+            notes.write("\n\n" + text)
+
+    def test_a_sync_that_began_first_and_ended_last_takes_nothing_back(self):
+        self.note(f"D 20 {self.root}\nf 1 early\nf 2 late\n.\n")
+        self.note(f"D 10 {self.root}\nf 1 early\n.\n")
+        self.note("F 20 1 9\n.\n")
+        self.note("F 10 1 5\n.\n")
+        self.assertEqual(self.disk.noted()[0]["1"], 9)
+        self.assertEqual(self.disk.lose_power(), (5, ["late"]))  # nobody synced what is in these files
+
+    def test_what_was_gone_when_the_last_sync_began_is_gone(self):
+        self.note(f"D 20 {self.root}\n.\n")
+        self.assertEqual(self.disk.lose_power(), (5, ["early"]))
+
+    def test_a_note_that_was_cut_off_says_nothing_and_spoils_no_other(self):
+        self.note(f"D 20 {self.root}\nf 1 ear")
+        self.note(f"D 30 {self.root}\n")
+        self.note("F 10 7")
+        self.note("F 20 7 77\n.\n")
+        self.assertEqual(self.disk.noted()[0]["7"], 77)
+        self.assertEqual(self.disk.lose_power(), (0, []))
 
 
 if __name__ == "__main__":

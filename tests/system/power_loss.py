@@ -52,18 +52,20 @@ class Disk:
 
     def noted(self):
         """inode -> bytes that are safe, and directory -> [(type, inode, name)]: what the sync saw that began last."""
-        sizes, listings = {}, {}
+        notes = []
         for note in (self.keep / "notes").read_text("utf-8", "surrogateescape").split("\n\n"):
             first, *entries = note.strip("\n").split("\n")
-            if not entries or entries.pop() != ".":
-                continue  # before the first note, or its program was killed in the middle of it
-            kind, began, rest = first.split(" ", 2)
+            if entries and entries.pop() == ".":  # else its program was killed in the middle of it
+                kind, began, rest = first.split(" ", 2)
+                notes.append((int(began), kind, rest, entries))
+        sizes, listings = {}, {}
+        for _, kind, rest, entries in sorted(notes, key=lambda note: note[0]):
             if kind == "F":
                 inode, size = rest.split()
-                learn(sizes, inode, int(began), int(size))
+                sizes[inode] = int(size)
             else:
-                learn(listings, rest, int(began), [entry.split(" ", 2) for entry in entries])
-        return known(sizes), known(listings)
+                listings[rest] = [entry.split(" ", 2) for entry in entries]
+        return sizes, listings
 
     def rebuild(self, directory, target, sizes, listings):
         target.mkdir(mode=0o750)
@@ -74,15 +76,6 @@ class Disk:
                 with open(target / name, "wb") as out:
                     if inode in sizes and (self.keep / inode).exists():
                         copy_beginning(self.keep / inode, out, sizes[inode])
-
-
-def learn(notes, of, began, seen):
-    if of not in notes or notes[of][0] <= began:
-        notes[of] = began, seen
-
-
-def known(notes):
-    return {of: seen for of, (_, seen) in notes.items()}
 
 
 def copy_beginning(path, out, size):

@@ -4,6 +4,8 @@ import os
 import pathlib
 import random
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -137,6 +139,22 @@ class PowerLoss(FreshStackTest):
         self.assertGreater(len(missing), self.tally.count() / 2)
 
 
+# Syncs the directory argv[1] eight times, the last time, which takes long, on a thread; meanwhile puts more files there,
+# each synced.
+TWO_AT_ONCE = """
+import os, sys, threading
+directory = os.open(sys.argv[1], os.O_RDONLY)
+for _ in range(7):
+    os.fsync(directory)
+slow = threading.Thread(target=os.fsync, args=(directory,))
+slow.start()
+for number in range(4):
+    open(f"{sys.argv[1]}/late-{number}", "w").close()
+    os.fsync(directory)
+slow.join()
+"""
+
+
 class WhatADiskKnows(unittest.TestCase):
     """Of what programs note while they sync at once and are killed."""
 
@@ -146,7 +164,7 @@ class WhatADiskKnows(unittest.TestCase):
         self.root, keep = pathlib.Path(directory.name, "root"), pathlib.Path(directory.name, "kept")
         self.root.mkdir()
         (self.root / "early").write_text("12345", "utf-8")
-        self.disk, self.notes = Disk(keep, [self.root]), keep / "notes"
+        self.disk, self.notes = Disk(keep, [self.root], SLOW_MS), keep / "notes"
 
     def note(self, text):
         with open(self.notes, "a", encoding="utf-8") as notes:
@@ -156,9 +174,14 @@ class WhatADiskKnows(unittest.TestCase):
         self.note(f"D 20 {self.root}\nf 1 early\nf 2 late\n.\n")
         self.note(f"D 10 {self.root}\nf 1 early\n.\n")
         self.note("F 20 1 9\n.\n")
-        self.note("F 10 1 5\n.\n")
-        self.assertEqual(self.disk.noted()[0]["1"], 9)
+        self.note("F 10 1 12\n.\n")
+        self.assertEqual(self.disk.noted()[0]["1"], 9)  # cut to this, after it was longer
         self.assertEqual(self.disk.lose_power(), (5, ["late"]))  # nobody synced what is in these files
+
+    def test_what_is_synced_during_a_long_sync_stays(self):
+        subprocess.run(self.disk.under([sys.executable, "-c", TWO_AT_ONCE, self.root]), check=True, timeout=30)
+        names = {name for _, _, name in self.disk.noted()[1][str(self.root)]}
+        self.assertEqual(names, {"early", "late-0", "late-1", "late-2", "late-3"})
 
     def test_what_was_gone_when_the_last_sync_began_is_gone(self):
         self.note(f"D 20 {self.root}\n.\n")

@@ -4,15 +4,15 @@
 //
 //   UNSYNCED_KEEP     directory on the same file system: `notes`, and a hard link `<inode>` to every file that was
 //                     synced, so that its bytes outlive a rename over it, and its inode is not used again
-//   UNSYNCED_SLOW_MS  how long every sync takes at least: a reply that does not wait for it gets a good start. Every
-//                     eighth takes sixteen times as long, and so ends after others that began later
+//   UNSYNCED_SLOW_MS  how long every sync takes at least: a reply that does not wait for it gets a good start. Of a
+//                     directory, every eighth takes sixteen times as long, and so ends after others that began later
 //
-// A note in `notes`: an empty line, `F <time> <inode> <bytes>`, the file's first bytes are safe, or `D <time>
+// A note in `notes`, one write: an empty line; `F <time> <inode> <bytes>`, the file's first bytes are safe, or `D <time>
 // <directory>` and its entries, each as `<type> <inode> <name>` on a line of its own; and `.` on a line of its own, which
-// a note lacks whose program was killed meanwhile. `time`, in nanoseconds, is when the sync began. What is noted was there
-// after that and before it did its work, and is noted when it has: never more than a disk would promise. Of two syncs of
-// one directory at once, the one that began first may be noted last, and has not seen what the other made safe: what
-// holds is what the one saw that began last.
+// is missing if the program was killed meanwhile. `time`, in nanoseconds, is when the sync began. What is noted was seen
+// between then and the real sync, and is noted after that: never more than a disk would promise. Of two syncs of the same
+// at once, the one that began first may be noted last, and may not have seen what the other made safe: what holds is
+// what the one saw that began last.
 // Not noted, and so lost: what is only written with O_SYNC, msync, syncfs or sync_file_range.
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -110,10 +110,11 @@ static void note_directory(struct note* n, long long began, const char* path) {
     closedir(d);
 }
 
-static void be_slow(void) {
-    static atomic_uint syncs;
+static void be_slow(int is_directory) {
+    static atomic_uint directories;
+    const int very = is_directory && atomic_fetch_add(&directories, 1) % 8 == 7;
     const char* ms = getenv("UNSYNCED_SLOW_MS");
-    const long n = (ms ? atol(ms) : 0) * (atomic_fetch_add(&syncs, 1) % 8 == 7 ? 16 : 1);
+    const long n = (ms ? atol(ms) : 0) * (very ? 16 : 1);
     const struct timespec t = {n / 1000, n % 1000 * 1000000};
     nanosleep(&t, NULL);
 }
@@ -139,7 +140,7 @@ static int sync_and_note(const char* how, int fd) {
         note_directory(n, began, path);
     else if (S_ISREG(s.st_mode))
         note_file(n, began, fd, &s);
-    be_slow();
+    be_slow(S_ISDIR(s.st_mode));
     const int result = real(fd);
     const int why = errno;
     if (result == 0)

@@ -10,9 +10,9 @@
 // A note in `notes`, one write: an empty line; `F <time> <inode> <bytes>`, the file's first bytes are safe, or `D <time>
 // <directory>` and its entries, each as `<type> <inode> <name>` on a line of its own; and `.` on a line of its own, which
 // is missing if the program was killed meanwhile. `time`, in nanoseconds, is when the sync began. What is noted was seen
-// between then and the real sync, and is noted after that: never more than a disk would promise. Of two syncs of the same
-// at once, the one that began first may be noted last, and may not have seen what the other made safe: what holds is
-// what the one saw that began last.
+// between then and the real sync, and is noted after that: never more than a disk would promise. Of two syncs of one file
+// or directory at once, the one that began first may be noted last, and may not have seen what the other made safe: what
+// holds is what the one saw that began last.
 // Not noted, and so lost: what is only written with O_SYNC, msync, syncfs or sync_file_range.
 #define _GNU_SOURCE
 #include <dirent.h>
